@@ -1,0 +1,73 @@
+"""Durable execution for Python: workflows that survive crashes, on SQLite or Postgres, without a server.
+
+An independent implementation of DBOS's public API.
+"""
+
+from __future__ import annotations
+
+from . import error
+from ._dbos import DBOS
+from ._decorators import DBOSConfiguredInstance
+from ._engine.handles import WorkflowHandle, WorkflowHandleAsync
+from ._engine.options import (
+    DBOSContextEnsure,
+    DBOSContextSetAuth,
+    SetEnqueueOptions,
+    SetShardKey,
+    SetWorkflowAttributes,
+    SetWorkflowID,
+    SetWorkflowTimeout,
+)
+from ._error import PortableWorkflowError
+from ._migrations import run_dbos_database_migrations
+from ._model.config import DBOSConfig
+from ._model.records import (
+    DuplicationPolicy,
+    EnqueueOptions,
+    SendMessage,
+    StepInfo,
+    StepOptions,
+    VersionInfo,
+    WorkflowIDReusePolicy,
+    WorkflowSchedule,
+    WorkflowStatus,
+)
+from ._model.serialize import DBOSPortableJSONSerializer, Serializer, WorkflowSerializationFormat
+from ._model.status import WorkflowStatusString
+from ._model.validate import make_pydantic_args_validator, pydantic_args_validator
+from ._model.version import VERSION as __version__
+from ._ops.steps import StepReservation
+
+__all__ = [
+    "DBOS",
+    "DBOSConfig",
+    "DBOSConfiguredInstance",
+    "DBOSContextEnsure",
+    "DBOSContextSetAuth",
+    "DBOSPortableJSONSerializer",
+    "DuplicationPolicy",
+    "EnqueueOptions",
+    "PortableWorkflowError",
+    "SendMessage",
+    "Serializer",
+    "SetEnqueueOptions",
+    "SetShardKey",
+    "SetWorkflowAttributes",
+    "SetWorkflowID",
+    "SetWorkflowTimeout",
+    "StepInfo",
+    "StepOptions",
+    "StepReservation",
+    "VersionInfo",
+    "WorkflowHandle",
+    "WorkflowHandleAsync",
+    "WorkflowIDReusePolicy",
+    "WorkflowSchedule",
+    "WorkflowSerializationFormat",
+    "WorkflowStatus",
+    "WorkflowStatusString",
+    "error",
+    "make_pydantic_args_validator",
+    "pydantic_args_validator",
+    "run_dbos_database_migrations",
+]

@@ -1,0 +1,210 @@
+"""`DBOS`: configures, launches and destroys the runtime, and lists the operations, two lines each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from . import _decorators as decorators
+from . import _lifecycle as lifecycle
+from ._engine import color
+from ._engine.context import Auth, Context, StepStatus, current, enter, require
+from ._engine.runtime import Runtime, installed
+from ._model.logs import logger as dbos_logger
+from ._ops import search, steps, timers, waiting, workflows
+
+T = TypeVar("T")
+
+decorators.not_running[0] = lifecycle.too_early
+
+
+def _node() -> Runtime:
+    """Return the launched runtime, or say what is missing (LIF-5, LIF-6)."""
+    node = installed()
+    if node is None:
+        raise lifecycle.too_early()
+    return node
+
+
+def verb(op: Any, twin: str = "", *, check: bool = True) -> Any:
+    """Publish an operation as a static method."""
+    return staticmethod(color.verb(_node, op, twin=twin, check=check))
+
+
+def verb_async(op: Any) -> Any:
+    """Publish an operation's coroutine form as a static method."""
+    return staticmethod(color.verb_async(_node, op))
+
+
+class Variable(Generic[T]):
+    """A value read through the class as well as through the instance."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self.__doc__ = read.__doc__
+
+    def __get__(self, instance: object, owner: type | None = None) -> T:
+        """Read the value."""
+        return self._read()
+
+
+def _workflow_id() -> str | None:
+    """The id of the running workflow, also inside its steps; None outside workflows."""
+    here = current()
+    return here.run.workflow_id if here is not None and here.run is not None else None
+
+
+def _step_id() -> int | None:
+    """The id of the running step; None outside steps."""
+    here = current()
+    return here.step.step_id if here is not None and here.step is not None else None
+
+
+def _step_status() -> StepStatus | None:
+    """The running step's id and, when it is retried, its current attempt (from 0) and its maximum; None outside steps."""
+    here = current()
+    return here.step if here is not None else None
+
+
+def _shard_key() -> str | None:
+    """Always None: this system database is not sharded."""
+    return None
+
+
+def _authenticated_user() -> str | None:
+    """The authenticated user; AssertionError where there is no DBOS context."""
+    return require("authenticated_user").auth.user
+
+
+def _authenticated_roles() -> list[str] | None:
+    """The authenticated roles; AssertionError where there is no DBOS context."""
+    return require("authenticated_roles").auth.roles
+
+
+def _assumed_role() -> str | None:
+    """The required role the running function was given; AssertionError where there is no DBOS context."""
+    return require("assumed_role").auth.assumed_role
+
+
+def _application_version() -> str:
+    """The application version: configured, from the environment, or computed at launch ("" before)."""
+    return lifecycle.application_version()
+
+
+def _executor_id() -> str:
+    """The executor id: configured, from the environment, or "local"."""
+    return lifecycle.executor_id()
+
+
+def _logger() -> logging.Logger:
+    """The `dbos` logger of the standard library."""
+    return dbos_logger
+
+
+class DBOS:
+    """Durable execution in a library: workflows that survive crashes, their steps run once.
+
+    Construct it once with a configuration, decorate functions, launch, call:
+
+        DBOS(config={"name": "shop"})
+
+        @DBOS.workflow()
+        def checkout(order: str) -> str:
+            return charge(order)
+
+        DBOS.launch()
+        checkout("book")
+
+    A second construction returns the same object and ignores its arguments, until `DBOS.destroy()`.
+    """
+
+    def __new__(cls, *, config: Mapping[str, Any], **ignored: Any) -> DBOS:
+        """Return the one instance, creating it if there is none."""
+        return lifecycle.instance(cls, config, ignored)
+
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any],
+        fastapi: Any = None,
+        flask: Any = None,
+        conductor_url: str | None = None,
+        conductor_key: str | None = None,
+    ) -> None:
+        """Configure DBOS with a `DBOSConfig`.
+
+        Raises `DBOSInitializationError` naming the key that is wrong, and then leaves no instance behind.
+        """
+
+    # --- decorators
+    workflow = staticmethod(decorators.workflow)
+    step = staticmethod(decorators.step)
+    dbos_class = staticmethod(decorators.dbos_class)
+    required_roles = staticmethod(decorators.required_roles)
+    default_required_roles = staticmethod(decorators.default_required_roles)
+
+    # --- life
+    launch = staticmethod(lifecycle.launch)
+    destroy = staticmethod(lifecycle.destroy)
+    listen_queues = staticmethod(lifecycle.listen_queues)
+    alert_handler = staticmethod(lifecycle.alert_handler)
+    register_instance = staticmethod(lifecycle.register_instance)
+    reset_system_database = staticmethod(lifecycle.reset_system_database)
+    migrate = staticmethod(lifecycle.migrate)
+
+    # --- workflows
+    start_workflow = verb(workflows.start_workflow, check=False)
+    start_workflow_async = verb_async(workflows.start_workflow)
+    retrieve_workflow = verb(workflows.retrieve_workflow)
+    retrieve_workflow_async = verb_async(workflows.retrieve_workflow)
+    get_result = verb(workflows.get_result)
+    get_result_async = verb_async(workflows.get_result)
+    get_workflow_status = verb(workflows.get_workflow_status)
+    get_workflow_status_async = verb_async(workflows.get_workflow_status)
+    list_workflows = verb(search.list_workflows)
+    list_workflows_async = verb_async(search.list_workflows)
+    list_workflow_steps = verb(workflows.list_workflow_steps)
+    list_workflow_steps_async = verb_async(workflows.list_workflow_steps)
+    wait_first = verb(workflows.wait_first)
+    wait_first_async = verb_async(workflows.wait_first)
+    cancel_workflow = verb(workflows.cancel_workflow, "cancel_workflows_async")
+    cancel_workflow_async = verb_async(workflows.cancel_workflow)
+    cancel_workflows = verb(workflows.cancel_workflows)
+    cancel_workflows_async = verb_async(workflows.cancel_workflows)
+    resume_workflow = verb(workflows.resume_workflow)
+    resume_workflow_async = verb_async(workflows.resume_workflow)
+    resume_workflows = verb(workflows.resume_workflows)
+    resume_workflows_async = verb_async(workflows.resume_workflows)
+
+    # --- steps and time
+    run_step = verb(steps.run_step)
+    run_step_async = verb_async(steps.run_step)
+    reserve_step = staticmethod(steps.reserve_step)
+    sleep = verb(timers.sleep)
+    sleep_async = verb_async(timers.sleep)
+    asyncio_wait = verb_async(waiting.asyncio_wait)
+
+    # --- where we are
+    workflow_id = Variable(_workflow_id)
+    step_id = Variable(_step_id)
+    step_status = Variable(_step_status)
+    shard_key = Variable(_shard_key)
+    authenticated_user = Variable(_authenticated_user)
+    authenticated_roles = Variable(_authenticated_roles)
+    assumed_role = Variable(_assumed_role)
+    application_version = Variable(_application_version)
+    executor_id = Variable(_executor_id)
+    logger = Variable(_logger)
+
+    @staticmethod
+    def set_authentication(authenticated_user: str | None, authenticated_roles: list[str] | None) -> None:
+        """Set the user and roles of the innermost scope: the enclosing `DBOSContextSetAuth` block, else the context.
+
+        DBOS.set_authentication("alice", ["user"])
+        """
+        here = current()
+        if here is None:
+            enter(Context(auth=Auth(authenticated_user, authenticated_roles)))
+        else:
+            here.auth.user, here.auth.roles = authenticated_user, authenticated_roles

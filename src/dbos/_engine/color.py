@@ -1,0 +1,216 @@
+"""The only file that knows blocking from awaiting.
+
+Core code is `async def` over an `Io`. Under a blocking io nothing ever suspends, so `run_now` drives a core coroutine to its
+end without a loop; under a looping io the same coroutine is awaited. Leaves threads and loops to `threads.py`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from .._error import DBOSException
+from .._model.outcome import Failure, Outcome, Value
+from .._store.ticket import Ticket
+
+if TYPE_CHECKING:
+    from .threads import Threads
+
+P = ParamSpec("P")
+T = TypeVar("T")
+N = TypeVar("N")
+
+
+class Io(Protocol):
+    """What core code may await."""
+
+    looping: bool
+
+    async def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
+        """Call a user's function, of either colour; its exception comes back as a value (law 3)."""
+
+    async def query(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run a blocking function of ours off the event loop."""
+
+    async def wait(self, ticket: Ticket[T], timeout: float | None = None) -> T:
+        """Wait for a ticket; TimeoutError after `timeout` seconds. Giving up never withdraws what it stands for."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+class Blocking:
+    """Io of a caller without an event loop: everything happens in its own thread."""
+
+    looping = False
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
+        """Call a function; a coroutine function runs on the target loop while this thread waits."""
+        try:
+            value = fn(*args, **kwargs)
+            if inspect.iscoroutine(value):
+                value = self._threads.run_on_loop(value)
+            return Value(value)
+        except Exception as error:
+            return Failure(error)
+
+    async def query(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run it here."""
+        return fn(*args)
+
+    async def wait(self, ticket: Ticket[T], timeout: float | None = None) -> T:
+        """Block this thread."""
+        if not ticket.wait(timeout):
+            raise TimeoutError
+        return ticket.result()
+
+    async def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+        time.sleep(seconds)
+
+
+class Looping:
+    """Io of a task on an event loop: nothing blocks the loop, and waiting holds no thread."""
+
+    looping = True
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def call(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
+        """Await a coroutine function, or run a plain one on the thread pool."""
+        try:
+            if inspect.iscoroutinefunction(fn):
+                return Value(await fn(*args, **kwargs))
+            here = contextvars.copy_context()
+            outcome: Outcome[Any] = await self.query(here.run, _settled, fn, args, kwargs)
+            if isinstance(outcome, Value) and inspect.isawaitable(outcome.value):
+                return Value(await outcome.value)
+            return outcome
+        except Exception as error:
+            return Failure(error)
+
+    async def query(self, fn: Callable[..., T], *args: Any) -> T:
+        """Run it on the thread pool."""
+        import asyncio
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads.pool, fn, *args)
+
+    async def wait(self, ticket: Ticket[T], timeout: float | None = None) -> T:
+        """Suspend this task."""
+        if ticket.done:
+            return ticket.result()
+        import asyncio
+
+        future = ticket.future(asyncio.get_running_loop())
+        try:
+            if timeout is None:
+                await future
+            else:
+                await asyncio.wait_for(future, max(0.0, timeout))
+        except asyncio.TimeoutError:
+            if not ticket.done:
+                raise TimeoutError from None
+        finally:
+            if not ticket.done:
+                ticket.leave(future)
+        return ticket.result()
+
+    async def sleep(self, seconds: float) -> None:
+        """Suspend this task."""
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+
+def run_now(core: Coroutine[Any, Any, T]) -> T:
+    """Drive a core coroutine that cannot suspend to its end."""
+    try:
+        core.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # the coroutine's own type
+    core.close()
+    raise RuntimeError("A blocking operation suspended: core code awaited something that is not its io (law 1)")
+
+
+def _settled(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
+    try:
+        return Value(fn(*args, **kwargs))
+    except Exception as error:
+        return Failure(error)
+
+
+def loop_is_running() -> bool:
+    """Tell whether this thread is inside an event loop, without importing asyncio to find out."""
+    import sys
+
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+class Node(Protocol):
+    """What an operation runs on: the application's runtime, or a client."""
+
+    threads: Threads
+    blocking: Blocking
+    looping: Looping
+
+
+Operation = Callable[Concatenate[Any, Io, P], Coroutine[Any, Any, T]]
+
+
+def verb(
+    node: Callable[[], Any], op: Callable[Concatenate[Any, Io, P], Coroutine[Any, Any, T]], *, twin: str = "", check: bool = True
+) -> Callable[P, T]:
+    """Publish an operation as a plain function. With `check`, it refuses to block a running event loop (AS-2)."""
+    name = op.__name__
+    instead = twin or f"{name}_async"
+
+    def face(*args: P.args, **kwargs: P.kwargs) -> T:
+        if check and loop_is_running():
+            raise RuntimeError(
+                f"{name}() was called while an event loop is running. Use await {instead}(...) instead."
+            )
+        here = node()
+        return run_now(op(here, here.blocking, *args, **kwargs))
+
+    return published(face, op, name)
+
+
+def verb_async(
+    node: Callable[[], Any], op: Callable[Concatenate[Any, Io, P], Coroutine[Any, Any, T]]
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Publish an operation as a coroutine function."""
+
+    async def face(*args: P.args, **kwargs: P.kwargs) -> T:
+        here = node()
+        here.threads.adopt()
+        return await op(here, here.looping, *args, **kwargs)
+
+    return published(face, op, f"{op.__name__}_async")
+
+
+def published(face: Any, op: Callable[..., Any], name: str) -> Any:
+    """Give a face the documentation and signature of its operation, without `node` and `io` (law 6)."""
+    functools.update_wrapper(face, op)
+    del face.__wrapped__
+    face.__name__ = name
+    face.__qualname__ = f"DBOS.{name}"
+    signature = inspect.signature(op)
+    face.__signature__ = signature.replace(parameters=list(signature.parameters.values())[2:])
+    return face
+
+
+async def awaited(value: Awaitable[T]) -> T:
+    """Turn any awaitable into a coroutine."""
+    return await value
+
+
+__all__ = ["Awaitable", "Blocking", "DBOSException", "Io", "Looping", "Node", "run_now", "verb", "verb_async"]

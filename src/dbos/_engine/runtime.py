@@ -1,0 +1,154 @@
+"""The runtime: everything one launched application holds, and the node that operations run on.
+
+Knows the parts and the runs under way. Leaves assembling, starting and stopping them to `DBOS.launch` and `DBOS.destroy`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .._error import DBOSException
+from .._model.clock import Clock
+from .._model.names import new_incarnation
+from .._model.serialize import Codec
+from .._store.database import Database, Kind, Session
+from .._store.journal import Journal
+from .._store.signals import Signals, run_key
+from .._store.ticket import wake
+from .._store.workflows import Scope, finished
+from .color import Blocking, Io, Looping
+from .context import Run
+from .registry import Registry
+from .threads import Threads
+
+if TYPE_CHECKING:
+    from .._model.config import Settings
+
+logger = logging.getLogger("dbos")
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Node:
+    """What an operation needs: a database, its journal and signals, and a way to encode values."""
+
+    def __init__(
+        self, database: Database, codec: Codec, threads: Threads, *, application_name: str | None, poll_sec: float
+    ) -> None:
+        self.database = database
+        self.codec = codec
+        self.clock = Clock()
+        self.threads = threads
+        self.blocking = Blocking(threads)
+        self.looping = Looping(threads)
+        self.journal = Journal(database)
+        self.signals = Signals(database, poll_sec)
+        self.signals.probe("run", finished)
+        self.application_name = application_name
+        self.wake_dispatcher: Callable[[], None] = lambda: None
+
+    async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> T | None:
+        """Write a record and return once it is durable: None if it took, else its judge's verdict."""
+        room = self.journal.room()
+        if room is not None:
+            await io.wait(room)
+        return await io.wait(self.journal.append(kind, record, judge))
+
+    def cancelled_here(self, workflow_ids: Iterable[str]) -> None:
+        """Note that runs were cancelled, so that those under way in this process see it at once."""
+        self.signals.fire([run_key(workflow_id) for workflow_id in workflow_ids])
+
+
+class Runtime(Node):
+    """A launched application."""
+
+    def __init__(
+        self, settings: Settings, database: Database, codec: Codec, registry: Registry, version: str, executor_id: str
+    ) -> None:
+        super().__init__(
+            database,
+            codec,
+            Threads(settings.max_executor_threads),
+            application_name=settings.name,
+            poll_sec=settings.notification_listener_polling_interval_sec,
+        )
+        self.settings = settings
+        self.registry = registry
+        self.version = version
+        self.executor_id = executor_id
+        self.application_id = settings.application_id
+        self.scope = Scope(settings.name, version, executor_id)
+        self.incarnation = new_incarnation()
+        self.runs: dict[str, Run] = {}
+        self.tasks: set[Any] = set()  # the loop keeps only weak references to tasks (AS-7)
+        self.stopping = False
+        self._tokens = itertools.count(1)
+        self._idle = threading.Condition()
+
+    def new_token(self) -> str:
+        """Return an ownership token for one execution, or a prefix for a claim's."""
+        return f"{self.incarnation}-{next(self._tokens)}"
+
+    def entered(self, run: Run) -> None:
+        """Note that a run is under way here."""
+        self.runs[run.workflow_id] = run
+
+    def left(self, run: Run) -> None:
+        """Note that a run is no longer under way here."""
+        if self.runs.get(run.workflow_id) is run:
+            del self.runs[run.workflow_id]
+        if not self.runs:
+            with self._idle:
+                self._idle.notify_all()
+
+    def finished(self, run: Run, outcome: Any) -> None:
+        """Give a run's outcome to everybody who waits for it in this process."""
+        run.done.settle(outcome)
+        wake([run.done])
+        self.signals.fire([run_key(run.workflow_id)])
+
+    def cancelled_here(self, workflow_ids: Iterable[str]) -> None:
+        """Note that runs were cancelled, so that those under way in this process see it at once."""
+        ids = list(workflow_ids)
+        for workflow_id in ids:
+            run = self.runs.get(workflow_id)
+            if run is not None:
+                run.cancelled = True
+        super().cancelled_here(ids)
+
+    def wait_until_idle(self, timeout_sec: float) -> bool:
+        """Wait until no run is under way here, or the time is up; log who is waited for, about once a second."""
+        deadline = self.clock.monotonic_sec() + timeout_sec
+        with self._idle:
+            while self.runs:
+                left = deadline - self.clock.monotonic_sec()
+                if left <= 0:
+                    return False
+                logger.info("Waiting for %d active workflows: %s", len(self.runs), ", ".join(list(self.runs)[:10]))
+                self._idle.wait(min(1.0, left))
+        return True
+
+    def abandon_runs(self) -> None:
+        """Tell everybody who waits for a run of this process that it will not finish here any more (HND-10)."""
+        runs = list(self.runs.values())
+        for run in runs:
+            run.done.fail(DBOSException(f"DBOS was destroyed before workflow {run.workflow_id} finished in this process"))
+        wake([run.done for run in runs])
+
+
+_holder: list[Runtime] = []
+
+
+def install(runtime: Runtime | None) -> None:
+    """Make `runtime` the one decorated functions run on, or nobody."""
+    _holder[:] = [] if runtime is None else [runtime]
+
+
+def installed() -> Runtime | None:
+    """Return the launched runtime, if any."""
+    return _holder[0] if _holder else None

@@ -1,0 +1,93 @@
+"""What rows say, decoded: workflow statuses and step lists.
+
+Knows how payloads degrade to their raw text when they cannot be decoded (SER-31). Leaves reading to `_store.search`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._error import DBOSNonExistentWorkflowError
+from .._model.records import StepInfo, WorkflowStatus
+from .._model.serialize import Codec
+from .._store import search, steps
+from .color import Io
+from .runtime import Node
+from .step import operation
+
+
+async def status_or_raise(node: Node, io: Io, workflow_id: str) -> WorkflowStatus:
+    """Read a handle's status; one operation in workflow code (HND-6)."""
+    status = await get_status(node, io, workflow_id)
+    if status is None:
+        raise DBOSNonExistentWorkflowError("target", workflow_id)
+    return status
+
+
+async def get_status(node: Node, io: Io, workflow_id: str) -> WorkflowStatus | None:
+    """Read a workflow's status, None if it has no row; one operation in workflow code."""
+
+    async def read() -> WorkflowStatus | None:
+        row = await io.query(node.database.read, lambda session: search.one_workflow(session, workflow_id))
+        return None if row is None else workflow_status(node.codec, row)
+
+    return await operation(node, io, "DBOS.getStatus", read)
+
+
+def workflow_status(codec: Codec, row: search.Listed) -> WorkflowStatus:
+    """Decode one listed workflow."""
+    columns = row.columns
+    name = columns["serialization"]
+    return WorkflowStatus(
+        workflow_id=columns["workflow_uuid"],
+        status=columns["status"],
+        name=columns["name"],
+        class_name=columns["class_name"],
+        config_name=columns["config_name"],
+        authenticated_user=columns["authenticated_user"],
+        assumed_role=columns["assumed_role"],
+        authenticated_roles=_json(columns["authenticated_roles"]),
+        input=None if row.inputs is None else codec.peek_inputs(row.inputs, name),
+        output=None if row.output is None else codec.peek(row.output, name),
+        error=None if row.error is None else codec.peek_error(row.error, name),
+        created_at=columns["created_at"],
+        updated_at=columns["updated_at"],
+        queue_name=columns["queue_name"],
+        executor_id=columns["executor_id"],
+        app_version=columns["application_version"],
+        workflow_timeout_ms=columns["workflow_timeout_ms"],
+        workflow_deadline_epoch_ms=columns["workflow_deadline_epoch_ms"],
+        deduplication_id=columns["deduplication_id"],
+        priority=columns["priority"],
+        queue_partition_key=columns["queue_partition_key"],
+        forked_from=columns["forked_from"],
+        was_forked_from=bool(columns["was_forked_from"]),
+        parent_workflow_id=columns["parent_workflow_id"],
+        dequeued_at=columns["started_at_epoch_ms"],
+        delay_until_epoch_ms=columns["delay_until_epoch_ms"],
+        completed_at=columns["completed_at"],
+        attributes=_json(row.attributes),
+        schedule_name=columns["schedule_name"],
+        application_name=columns["application_name"],
+        app_id=columns["application_id"],
+        recovery_attempts=columns["recovery_attempts"],
+    )
+
+
+def step_info(codec: Codec, row: steps.Listed) -> StepInfo:
+    """Decode one listed step."""
+    return StepInfo(
+        function_id=row.step_id,
+        function_name=row.name,
+        output=None if row.output is None else codec.peek(row.output, row.serialization),
+        error=None if row.error is None else codec.peek_error(row.error, row.serialization),
+        child_workflow_id=row.child_id,
+        child_shard_key=None,
+        started_at_epoch_ms=row.started_at_ms,
+        completed_at_epoch_ms=row.completed_at_ms,
+    )
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,64 @@
+"""From a function somebody wants to run to what is stored of it: the workflow, the class or instance, the arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .._error import DBOSWorkflowFunctionNotFoundError
+from .registry import REGISTRY, FunctionInfo, Registry, class_name_of
+from .workflow import Target
+
+
+def target_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
+    """Return what calling `func` means (DEC-35); DBOSWorkflowFunctionNotFoundError if it is no workflow or step."""
+    info: FunctionInfo | None = getattr(func, "dbos_info", None)
+    if info is None or info.workflow is None or not is_registered(REGISTRY, info):
+        name = getattr(func, "__qualname__", repr(func))
+        raise DBOSWorkflowFunctionNotFoundError(
+            "<NONE>", f"{name} is not a registered workflow function: decorate it with @DBOS.workflow()"
+        )
+    receiver = getattr(func, "__self__", None)
+    return method_target(info, args if receiver is None else (receiver, *args), kwargs)
+
+
+def is_registered(registry: Registry, info: FunctionInfo) -> bool:
+    """Tell whether a function is still known: destroying the registry forgets it (LIF-4)."""
+    workflow = info.workflow
+    return workflow is not None and workflow.generation == registry.generation
+
+
+def method_target(info: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
+    """Split the arguments of a call into receiver and stored arguments (DEC-33, DEC-36)."""
+    workflow = info.workflow
+    assert workflow is not None
+    first = args[0] if args else None
+    if info.class_info is None:
+        _refuse_unregistered(workflow.function, workflow.name, args)
+        return Target(info, workflow, None, None, (), args, kwargs)
+    if isinstance(first, type):
+        return Target(info, workflow, info.class_info.name, None, (first,), args[1:], kwargs)
+    config_name = getattr(first, "config_name", None)
+    if config_name is None:
+        raise Exception(
+            f"Function {workflow.name} is in a class, but the instance it is called on does not have `config_name` set: "
+            f"derive the class from DBOSConfiguredInstance"
+        )
+    return Target(info, workflow, class_name_of(type(first)), config_name, (first,), args[1:], kwargs)
+
+
+def _refuse_unregistered(function: Callable[..., Any], name: str, args: tuple[Any, ...]) -> None:
+    if not args:
+        return
+    if isinstance(args[0], type):
+        raise Exception(
+            f"Function {name} was called with {args[0].__qualname__}, which appears to be a class, but is not properly "
+            f"registered: decorate the class with @DBOS.dbos_class()"
+        )
+    parameters = inspect.signature(function).parameters
+    if next(iter(parameters), None) == "self":
+        raise Exception(
+            f"Function {name} was called with {type(args[0]).__qualname__}, which appears to be a class instance, but is "
+            f"not properly registered: decorate the class with @DBOS.dbos_class()"
+        )

@@ -1,0 +1,95 @@
+"""Waiting for a run's outcome, wherever it runs.
+
+Knows when to read, what is decoded, and what a parent records of it. Leaves waking to the signals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._error import (
+    DBOSAwaitedWorkflowCancelledError,
+    DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded,
+    DBOSException,
+)
+from .._model.outcome import Failure, Outcome, Value, unwrap
+from .._store import workflows
+from .._store.signals import run_key
+from .._store.workflows import Finish
+from .color import Io
+from .context import Run, workflow_run
+from .runtime import Node, Runtime
+from .step import record
+
+
+async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float | None = None) -> Outcome[Any]:
+    """Wait for the outcome a run records, woken by signals; a run that does not exist yet is waited for too (HND-5)."""
+    key = run_key(workflow_id)
+    while True:
+        if node.signals.stopped:
+            raise DBOSException(f"DBOS was destroyed while workflow {workflow_id} was waited for")
+        ticket = node.signals.watch(key, interval_sec)
+        try:
+            found = await io.query(node.database.read, lambda session: workflows.finish(session, workflow_id))
+            if found is not None and found.status not in ("PENDING", "ENQUEUED", "DELAYED"):
+                return decoded(node, workflow_id, found)
+            await io.wait(ticket)
+        finally:
+            node.signals.leave(key, ticket)
+
+
+def decoded(node: Node, workflow_id: str, found: Finish) -> Outcome[Any]:
+    """Turn what is stored of a finished run into its outcome (HND-3)."""
+    if found.status == "SUCCESS":
+        return Value(node.codec.loads(found.output, found.serialization))
+    if found.status == "ERROR":
+        return Failure(node.codec.load_error(found.error, found.serialization))
+    if found.status == "CANCELLED":
+        return Failure(DBOSAwaitedWorkflowCancelledError(workflow_id))
+    return Failure(DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded(workflow_id))
+
+
+async def record_result(
+    node: Runtime, io: Io, run: Run, step_id: int, child_id: str, outcome: Outcome[Any], started_at_ms: int
+) -> None:
+    """Checkpoint what awaiting a child gave; an earlier execution's record of it stays as it is (EX-36, CON-13b)."""
+    if step_id in run.replay:
+        return
+    name = node.codec.name_for(None)
+    output = error = None
+    if isinstance(outcome, Value):
+        output = node.codec.dumps(outcome.value, name)
+    else:
+        error = node.codec.dump_outcome_error(outcome.error, name)
+    await record(
+        node,
+        io,
+        run,
+        step_id,
+        "DBOS.getResult",
+        started_at_ms,
+        output=output,
+        error=error,
+        child_id=child_id,
+        serialization=name,
+    )
+
+
+async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Any:
+    """Wait as a handle does: for the run itself when it runs here, else for its row (HND-2, CON-11)."""
+    parent = workflow_run()
+    started_at_ms = node.clock.now_ms()
+    outcome = await _handle_outcome(node, io, workflow_id, run, interval_sec)
+    if parent is not None and isinstance(node, Runtime):
+        # The id is drawn when the result is known: replay waits anew and leaves the record in place (CON-13a).
+        await record_result(node, io, parent, parent.draw(), workflow_id, outcome, started_at_ms)
+    return unwrap(outcome)
+
+
+async def _handle_outcome(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Outcome[Any]:
+    if run is not None:
+        outcome = await io.wait(run.done)
+        # A cancelled run may have been resumed since: the database has the last word (HND-3, CON-10).
+        if not (isinstance(outcome, Failure) and isinstance(outcome.error, DBOSAwaitedWorkflowCancelledError)):
+            return outcome
+    return await outcome_of(node, io, workflow_id, interval_sec)

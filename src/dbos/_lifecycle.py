@@ -1,0 +1,336 @@
+"""Construct, launch, destroy: the life of the one application in this process.
+
+`launch` is the composition root: a visible list of parts, stopped in reverse. Leaves what the parts do to them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._engine.recovery import requeue
+from ._engine.registry import REGISTRY, class_name_of
+from ._engine.runtime import Runtime, install, installed
+from ._error import DBOSException, DBOSInitializationError
+from ._model import logs
+from ._model.config import Settings, resolve
+from ._model.serialize import Codec
+from ._model.version import VERSION
+from ._service.dispatcher import Dispatcher
+from ._service.service import Service
+from ._service.sweeper import Sweeper
+from ._store import versions, workflows
+from ._store.opening import Opening, migrate_url, open_database
+from ._store.queues import INTERNAL_QUEUE
+
+if TYPE_CHECKING:
+    from ._dbos import DBOS
+
+T = TypeVar("T")
+AlertHandler = Callable[[str, str, dict[str, str]], None]
+
+logger = logging.getLogger("dbos")
+
+JOIN_SEC = 10.0
+
+
+class Application:
+    """The singleton's state between construction and destruction."""
+
+    def __init__(self, facade: Any, settings: Settings) -> None:
+        self.facade = facade
+        self.settings = settings
+        self.launched = False
+        self.version = settings.application_version or ""
+        self.executor_id = settings.executor_id
+        self.listened: list[str] | None = None
+        self.alert_handler: AlertHandler | None = None
+        self.runtime: Runtime | None = None
+        self.services: list[Service] = []
+
+
+_lock = threading.RLock()
+_application: Application | None = None
+
+
+def instance(cls: type[DBOS], config: Mapping[str, Any], others: Mapping[str, Any]) -> DBOS:
+    """Return the one instance; build it from `config` if there is none (LIF-1, CFG-14)."""
+    global _application
+    with _lock:
+        if _application is None:
+            settings = resolve({**others, **config} if any(others.values()) else config)
+            facade = object.__new__(cls)
+            logs.configure(settings)
+            _application = Application(facade, settings)
+            logger.info("Initializing DBOS (%s)", VERSION)
+        return _application.facade  # type: ignore[no-any-return]  # made by this function
+
+
+def too_early(function_name: str | None = None) -> DBOSException:
+    """Return the error of an operation that comes before construction or launch (LIF-5, LIF-6)."""
+    if _application is None:
+        if function_name is not None:
+            return DBOSException(f"Function {function_name} invoked before DBOS initialized")
+        return DBOSException("No DBOS was created yet: construct DBOS(config=...) first")
+    return DBOSException(
+        f"{function_name or 'This operation'} needs a launched DBOS: call DBOS.launch() first"
+    )
+
+
+def application_version() -> str:
+    """Return the application version in force (CFG-40)."""
+    return _application.version if _application is not None else logs.environment_version()
+
+
+def executor_id() -> str:
+    """Return the executor id in force (CFG-45)."""
+    return _application.executor_id if _application is not None else logs.environment_executor()
+
+
+def launch() -> None:
+    """Connect to the system database, start the background services and recover interrupted workflows.
+
+    Raises `DBOSException` when nothing was constructed, and whatever opening the database raises.
+
+        DBOS(config={"name": "shop"})
+        DBOS.launch()
+    """
+    application = _application
+    if application is None:
+        raise DBOSException("No DBOS was created yet: construct DBOS(config=...) before DBOS.launch()")
+    if application.launched:
+        logger.warning("DBOS was already launched")
+        return
+    application.launched = REGISTRY.launched = True
+    try:
+        _launch(application)
+    except BaseException:
+        logger.exception("DBOS failed to launch")
+        raise
+
+
+def _launch(application: Application) -> None:
+    settings = application.settings
+    if REGISTRY.auto_upgrade:
+        raise DBOSInitializationError("@DBOS.workflow(auto_upgrade=True) is not available in this implementation")
+    application.version = application.version or computed_version(settings.name)
+    logs.identify(settings.application_id, application.version, application.executor_id)
+    logger.info("Application name: %s", settings.name)
+    logger.info("Application version: %s", application.version)
+    logger.info("Executor ID: %s", application.executor_id)
+    _warn_of_keys_without_effect(settings)
+
+    database = open_database(opening_of(settings), migrate=settings.run_migrations)
+    node = Runtime(settings, database, Codec(settings.serializer), REGISTRY, application.version, application.executor_id)
+    application.runtime = node
+    node.threads.adopt_main_loop()
+    _register_version(node)
+    pending = [] if settings.cloud else _pending(node)
+
+    dispatcher, sweeper = Dispatcher(node), Sweeper(node)
+    node.wake_dispatcher = dispatcher.wake
+    application.services = [dispatcher, sweeper]
+    node.journal.start()
+    install(node)
+    for service in application.services:
+        service.start()
+    if pending:
+        node.threads.pool.submit(requeue, node, pending, [node.executor_id], INTERNAL_QUEUE)
+    logger.info("DBOS launched!")
+
+
+def _register_version(node: Runtime) -> None:
+    node.database.transact(lambda session: versions.register(session, node.version, node.application_name))
+    latest = node.database.read(lambda session: versions.latest(session, node.application_name))
+    if latest is not None and latest != node.version:
+        logger.warning("Application version %s is not the latest registered one, which is %s", node.version, latest)
+
+
+def _pending(node: Runtime) -> list[str]:
+    """Read what was interrupted, before this process can start or claim anything (RV-10)."""
+    pending = node.database.read(lambda session: workflows.pending_of(session, node.scope, [node.executor_id]))
+    if pending:
+        logger.info("Recovering %d workflows from application version %s", len(pending), node.version)
+    else:
+        logger.info("No workflows to recover from application version %s", node.version)
+    return pending
+
+
+def _warn_of_keys_without_effect(settings: Settings) -> None:
+    if settings.conductor_key:
+        logger.warning("conductor_key has no effect: this implementation needs no control plane; executors recover by themselves")
+    if settings.run_admin_server:
+        logger.warning("run_admin_server has no effect: this implementation has no admin server; use the `dbos` command line")
+
+
+def opening_of(settings: Settings) -> Opening:
+    """Return how the settings say to open the system database."""
+    kwargs = settings.db_engine_kwargs
+    connect_args = kwargs.get("connect_args", {})
+    return Opening(
+        url=settings.system_database_url,
+        engine=settings.system_database_engine,
+        schema=settings.system_schema,
+        pool_size=int(kwargs.get("pool_size", settings.sys_db_pool_size or 20)),
+        pool_timeout_sec=float(kwargs.get("pool_timeout", 30)),
+        connect_timeout=int(connect_args.get("connect_timeout", 10)),
+        application_name=connect_args.get("application_name"),
+        idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
+        observe_timeout_ms=settings.observability_query_timeout_ms,
+        listen_notify=settings.use_listen_notify,
+    )
+
+
+def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: int = 0) -> None:
+    """Stop everything; workflows still running stay PENDING and are recovered at the next launch.
+
+    Waits up to `workflow_completion_timeout_sec` seconds for running workflows. With `destroy_registry`, decorated functions
+    are forgotten too.
+
+        DBOS.destroy(workflow_completion_timeout_sec=30)
+    """
+    global _application
+    application = _application
+    if application is not None:
+        _stop(application, workflow_completion_timeout_sec)
+        logger.info("DBOS successfully shut down")
+    logs.detach()
+    with _lock:
+        if _application is application:
+            _application = None
+    REGISTRY.launched = REGISTRY.auto_upgrade = False
+    if destroy_registry:
+        REGISTRY.clear()
+
+
+def _stop(application: Application, completion_timeout_sec: float) -> None:
+    """Stop the parts in reverse: claiming, runs, sweeping, users' loops and threads, waiters, journal, database (LIF-31)."""
+    node = application.runtime
+    if node is None:
+        return
+    claiming, *others = application.services
+    claiming.ask_to_stop()
+    claiming.join(JOIN_SEC)
+    if completion_timeout_sec > 0:
+        node.wait_until_idle(completion_timeout_sec)
+    node.stopping = True
+    if installed() is node:
+        install(None)
+    for service in others:
+        service.ask_to_stop()
+    for service in others:
+        service.join(JOIN_SEC)
+    node.threads.close()
+    node.abandon_runs()
+    node.journal.stop()
+    node.signals.stop()
+    node.database.close()
+
+
+def listen_queues(queues: Sequence[Any]) -> None:
+    """Serve only these queues in this process. Call it once, between construction and launch.
+
+    Raises `DBOSException` otherwise.
+
+        DBOS.listen_queues(["reports"])
+    """
+    application = _constructed()
+    if application.launched:
+        raise DBOSException("listen_queues called after DBOS is launched")
+    if application.listened is not None:
+        raise DBOSException("listen_queues called more than once")
+    application.listened = [queue if isinstance(queue, str) else queue.name for queue in queues]
+
+
+def alert_handler(func: AlertHandler) -> AlertHandler:
+    """Make a function the handler of alerts: it gets a name, a message and metadata. One, before launch.
+
+    Raises `DBOSException` otherwise.
+
+        @DBOS.alert_handler
+        def on_alert(name: str, message: str, metadata: dict[str, str]) -> None: ...
+    """
+    application = _constructed()
+    if application.launched:
+        raise DBOSException("The alert handler must be defined before DBOS is launched")
+    if application.alert_handler is not None:
+        raise DBOSException("An alert handler is already defined")
+    application.alert_handler = func
+    return func
+
+
+def register_instance(instance: object) -> None:
+    """Register an object that has a `config_name`, so that its workflows can be recovered.
+
+    Raises `Exception` when another object of the class has the name.
+
+        DBOS.register_instance(shop)
+    """
+    config_name = getattr(instance, "config_name", None)
+    if config_name is None:
+        raise DBOSException(f"{type(instance).__qualname__} instance has no config_name: set it before registering")
+    REGISTRY.add_instance(instance, class_name_of(type(instance)), config_name)
+
+
+def reset_system_database(
+    *, system_database_url: str | None = None, schema: str | None = None, truncate: bool = False
+) -> None:
+    """Drop the system database, or with `truncate` empty its tables. Never call it in production.
+
+    Without arguments it resets the configured database. Raises AssertionError after launch.
+
+        DBOS.reset_system_database()
+    """
+    from ._store.address import parse
+    from ._store.admin import reset
+
+    application = _application
+    assert application is None or not application.launched, "reset_system_database must not be called after DBOS.launch()"
+    settings = application.settings if application is not None else None
+    url = system_database_url or (settings.system_database_url if settings is not None else None)
+    if url is None:
+        logger.warning("reset_system_database: no DBOS instance and no system_database_url, nothing to reset")
+        return
+    reset(parse(url), schema or (settings.system_schema if settings is not None else "dbos"), truncate=truncate)
+
+
+def migrate(
+    system_database_url: str, *, schema: str = "dbos", application_role: str | None = None, sharding: bool = False
+) -> None:
+    """Create or migrate a system database; with `application_role`, also grant that role access. Needs no instance.
+
+    Raises `DBOSException` for a role with SQLite, and the driver's error when the database cannot be reached.
+
+        DBOS.migrate("sqlite:///shop.sqlite")
+    """
+    if sharding:
+        raise DBOSInitializationError("sharding is not available in this implementation")
+    migrate_url(system_database_url, schema, application_role)
+
+
+def _constructed() -> Application:
+    if _application is None:
+        raise DBOSException("No DBOS was created yet: construct DBOS(config=...) first")
+    return _application
+
+
+def computed_version(application_name: str) -> str:
+    """Return the version computed from the sources of all registered workflows (CFG-41, CFG-42)."""
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        sources = sorted(
+            inspect.getsource(inspect.unwrap(workflow.function))
+            for workflow in REGISTRY.workflows.values()
+            if not workflow.is_temporary
+        )
+    except (OSError, TypeError) as error:
+        version = f"DEFAULT_VERSION-{application_name}"
+        logger.warning("Sources cannot be read (%s): the application version is %s", error, version)
+        return version
+    for text in (*sources, VERSION, application_name):
+        digest.update(text.encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Words and values: no I/O, standard library only."""

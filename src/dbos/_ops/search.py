@@ -1,0 +1,126 @@
+"""The verbs that find workflows: one explicit signature, folded into one filter record."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from .._engine.color import Io
+from .._engine.runtime import Node
+from .._engine.status import workflow_status
+from .._engine.step import operation
+from .._error import DBOSException
+from .._model.records import WorkflowStatus
+from .._store import search
+from .._store.search import Filter
+
+Texts = str | list[str] | None
+
+
+async def list_workflows(
+    node: Node,
+    io: Io,
+    *,
+    workflow_ids: list[str] | None = None,
+    status: str | list[str] | None = None,
+    start_time: str | None = None,
+    end_time: str | None = None,
+    completed_after: str | None = None,
+    completed_before: str | None = None,
+    dequeued_after: str | None = None,
+    dequeued_before: str | None = None,
+    name: str | list[str] | None = None,
+    app_version: str | list[str] | None = None,
+    forked_from: str | list[str] | None = None,
+    parent_workflow_id: str | list[str] | None = None,
+    user: str | list[str] | None = None,
+    queue_name: str | list[str] | None = None,
+    limit: int | None = None,
+    offset: int | None = None,
+    sort_desc: bool = False,
+    workflow_id_prefix: str | list[str] | None = None,
+    load_input: bool = True,
+    load_output: bool = True,
+    executor_id: str | list[str] | None = None,
+    queues_only: bool = False,
+    was_forked_from: bool | None = None,
+    is_fork: bool | None = None,
+    has_parent: bool | None = None,
+    attributes: dict[str, Any] | None = None,
+    schedule_name: str | list[str] | None = None,
+    application_name: str | list[str] | None = None,
+    shard_key: str | list[str] | None = None,
+    parent_shard_key: str | list[str] | None = None,
+) -> list[WorkflowStatus]:
+    """List workflows that meet all the given conditions, oldest first.
+
+    Times are ISO 8601 text, local without an offset, inclusive. `limit=0` means no limit. Without `application_name` and
+    `workflow_ids`, workflows of this application and unclaimed ones are listed.
+
+    Raises `ValueError` for a malformed time, `DBOSException` for `attributes` on SQLite and for shard keys,
+    `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+        DBOS.list_workflows(status="ERROR", limit=10, sort_desc=True)
+    """
+    if shard_key is not None or parent_shard_key is not None:
+        raise DBOSException("Filtering by shard key requires a sharded database; this system database is not sharded")
+    owners = _texts(application_name)
+    if owners is None and not workflow_ids and node.application_name is not None:
+        owners = [node.application_name]
+    wanted = Filter(
+        workflow_ids=_texts(workflow_ids),
+        workflow_id_prefix=_texts(workflow_id_prefix),
+        status=_texts(status),
+        name=_texts(name),
+        app_version=_texts(app_version),
+        forked_from=_texts(forked_from),
+        parent_workflow_id=_texts(parent_workflow_id),
+        user=_texts(user),
+        queue_name=_texts(queue_name),
+        executor_id=_texts(executor_id),
+        schedule_name=_texts(schedule_name),
+        application_name=owners,
+        created_from_ms=_epoch_ms(start_time),
+        created_to_ms=_epoch_ms(end_time),
+        completed_from_ms=_epoch_ms(completed_after),
+        completed_to_ms=_epoch_ms(completed_before),
+        dequeued_from_ms=_epoch_ms(dequeued_after),
+        dequeued_to_ms=_epoch_ms(dequeued_before),
+        was_forked_from=was_forked_from,
+        is_fork=is_fork,
+        has_parent=has_parent,
+        queues_only=queues_only,
+        attributes=_attributes(node, attributes),
+        limit=limit,
+        offset=offset,
+        sort_desc=sort_desc,
+        load_input=load_input,
+        load_output=load_output,
+    )
+
+    async def work() -> list[WorkflowStatus]:
+        rows = await io.query(node.database.observe, lambda session: search.workflows(session, wanted))
+        return [workflow_status(node.codec, row) for row in rows]
+
+    return await operation(node, io, "DBOS.listWorkflows", work)
+
+
+def _texts(value: Texts) -> list[str] | None:
+    """Return a filter's values as a list; None and an empty list mean no condition (INS-3)."""
+    return [value] if isinstance(value, str) else list(value) if value else None
+
+
+def _epoch_ms(text: str | None) -> int | None:
+    """Return an ISO 8601 time in whole milliseconds (INS-4)."""
+    return None if text is None else int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def _attributes(node: Node, attributes: dict[str, Any] | None) -> str | None:
+    if not attributes:
+        return None
+    if node.database.dialect.name == "sqlite":
+        raise DBOSException(
+            "Filtering workflows by attributes is not supported on SQLite. Use Postgres, or filter the list yourself."
+        )
+    return json.dumps(attributes)

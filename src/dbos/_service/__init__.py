@@ -1,0 +1,1 @@
+"""Background loops, each a service with a one-word name."""

@@ -1,0 +1,1 @@
+"""The database: tables, SQL, journal, signals."""

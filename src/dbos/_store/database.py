@@ -1,0 +1,134 @@
+"""What the rest of the store asks of a database, and how an operation outlives a lost connection.
+
+Knows the words `read`, `transact` and `lane`, the classes of failure and the retry that EX-42 prescribes. Leaves drivers
+to `postgres.py` and `sqlite.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from .._error import DBOSException
+from .._model.retry import Backoff
+from .sql import Dialect
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+logger = logging.getLogger("dbos")
+
+
+class ConnectionLost(Exception):
+    """The connection broke, could not be had, or the database was locked: the operation may be repeated."""
+
+
+class BadRecord(Exception):
+    """The database refuses a value of the batch; the batch was rolled back."""
+
+
+class Session(Protocol):
+    """A connection for the length of one piece of work."""
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run a statement and return its rows."""
+
+    def run(self, statement: str, **parameters: Any) -> int:
+        """Run a statement and return how many rows it changed."""
+
+    def one(self, statement: str, **parameters: Any) -> Row | None:
+        """Run a statement and return its first row, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of durable record: how a batch of them is written, in one transaction with other kinds.
+
+    `claim` inserts or updates from `{rows}` and returns `key` for every row that took. `then` statements follow for the
+    rows that took only: `{took}` joins them, aliased `took`, on their key.
+    """
+
+    name: str
+    record: type[Any]
+    key: tuple[str, ...]
+    claim: str
+    then: tuple[str, ...] = ()
+
+
+class Lane(Protocol):
+    """One connection that writes batches for the journal."""
+
+    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
+        """Write all records in one transaction; return, kind by kind, the keys that took."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class Database:
+    """A system database: reads, transactions and journal lanes, each surviving lost connections."""
+
+    lanes = 1
+
+    def __init__(self, dialect: Dialect, *, retry: bool = True) -> None:
+        self.dialect = dialect
+        self._retry = retry
+        self._closed = threading.Event()
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which only reads; repeat it while the database cannot be reached."""
+        return self.persist(lambda: self._read(work))
+
+    def observe(self, work: Callable[[Session], T]) -> T:
+        """Run a read of unknown cost, under the time limit for such reads where there is one (CFG-36)."""
+        return self.read(work)
+
+    def transact(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction; repeat it whole while the database cannot be reached."""
+        return self.persist(lambda: self._transact(work))
+
+    def lane(self) -> Lane:
+        """Open a connection that writes journal batches."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close every connection; work still retrying gives up."""
+        self._closed.set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed.is_set()
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try, or until this database is closed."""
+        self._closed.wait(seconds)
+
+    def persist(self, work: Callable[[], T]) -> T:
+        """Run `work` until the database answers (EX-42), or until this database is closed."""
+        backoff = Backoff()
+        while True:
+            if self._closed.is_set():
+                raise DBOSException("The system database connection was closed by DBOS.destroy()")
+            try:
+                return work()
+            except ConnectionLost as lost:
+                if self._closed.is_set() or not self._retry:
+                    raise (lost.__cause__ or lost) from None
+                seconds = backoff.next()
+                logger.warning("System database not reachable (%s), retrying in %.1f s", lost, seconds)
+                self.pause(seconds)
+
+    def _read(self, work: Callable[[Session], T]) -> T:
+        raise NotImplementedError
+
+    def _transact(self, work: Callable[[Session], T]) -> T:
+        raise NotImplementedError
+
+
+def one(rows: Iterable[Row]) -> Row | None:
+    """Return the first row, if any."""
+    return next(iter(rows), None)

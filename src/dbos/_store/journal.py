@@ -1,0 +1,277 @@
+"""The journal: how every durable record of this process becomes durable, many per commit.
+
+Knows batching, who commits, lost connections and poisoned records. Leaves what is written to the record kinds (`workflows.py`,
+`steps.py`, ...) and how to the lanes.
+
+Everything appended while a commit is in flight goes into the next one: the commit is the batching window. Whoever waits for
+a record and finds a lane free commits it in its own thread, with all else that is pending; when all lanes are busy the
+writer thread goes on for those who wait. So a lone caller pays no hand-off and a thousand share one commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from .._error import DBOSException
+from .._model.retry import Backoff
+from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session
+from .ticket import Ticket, wake
+
+if TYPE_CHECKING:
+    import asyncio
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+logger = logging.getLogger("dbos")
+
+BATCH_RECORDS = 1000
+BATCH_BYTES = 4_000_000
+BACKLOG_RECORDS = 50_000
+
+
+class Record(Protocol):
+    """What the journal needs to know of a record; the columns are the business of its kind."""
+
+    def size(self) -> int:
+        """Return about how many bytes the record's payload has."""
+
+
+Judge = Callable[[Session, R], T]
+
+
+class Entry(Ticket[T], Generic[T]):
+    """A record on its way, and the ticket of whoever waits for it.
+
+    `judge` looks at a record that did not take, alone: it returns the verdict or raises it.
+    """
+
+    __slots__ = ("journal", "judge", "key", "kind", "record")
+
+    def __init__(self, journal: Journal, kind: Kind, record: Any, judge: Judge[Any, T]) -> None:
+        super().__init__()
+        self.journal = journal
+        self.kind = kind
+        self.record = record
+        self.judge = judge
+        self.key: Row = tuple(str(getattr(record, name)) for name in kind.key)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Commit the record in this thread if a lane is free, else wait for whoever does."""
+        if timeout is None:
+            self.journal.lead(self)
+        else:
+            self.journal.poke()
+        return super().wait(timeout)
+
+    def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Return a future for the verdict; the writer thread commits, never the loop."""
+        future = super().future(loop)
+        self.journal.poke()
+        return future
+
+
+class Journal:
+    """Takes records and tells when they are durable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._pending: deque[Entry[Any]] = deque()
+        self._lanes: list[Lane] = []
+        self._open_lanes = 0
+        self._poked = threading.Semaphore(0)
+        self._awake = False
+        self._stopping = False
+        self._room: list[Ticket[None]] = []
+        self.commits = 0
+        self.records = 0
+        self._writer = threading.Thread(target=self._write_on, name="dbos-journal", daemon=True)
+
+    def start(self) -> None:
+        """Start the writer thread."""
+        self._writer.start()
+
+    def stop(self, timeout_sec: float = 10.0) -> None:
+        """Refuse new records, write what is pending, resolve every ticket, close the lanes."""
+        self._stopping = True
+        self._poked.release()
+        if self._writer.ident is not None:
+            self._writer.join(timeout_sec)
+        with self._lock:
+            left, self._pending = list(self._pending), deque()
+            lanes, self._lanes = self._lanes, []
+        for entry in left:
+            entry.fail(_stopped())
+        wake(left)
+        for lane in lanes:
+            lane.close()
+
+    def append(self, kind: Kind, record: Any, judge: Judge[Any, T]) -> Entry[T]:
+        """Take a record; the entry is settled once the record is durable or judged."""
+        if self._stopping:
+            raise _stopped()
+        entry = Entry(self, kind, record, judge)
+        self._pending.append(entry)
+        return entry
+
+    def room(self) -> Ticket[None] | None:
+        """Return a ticket to wait for when the backlog is full, else None."""
+        if len(self._pending) < BACKLOG_RECORDS:
+            return None
+        ticket: Ticket[None] = Ticket()
+        with self._lock:
+            self._room.append(ticket)
+        self.poke()
+        return ticket
+
+    def poke(self) -> None:
+        """See that the writer thread takes up what is pending."""
+        if not self._awake:
+            self._awake = True
+            self._poked.release()
+
+    def lead(self, entry: Entry[Any]) -> None:
+        """Commit batches in this thread until `entry` is settled or every lane is busy."""
+        while not entry.done:
+            claimed = self._claim()
+            if claimed is None:
+                return
+            self._commit_on(*claimed)
+
+    def _write_on(self) -> None:
+        """Run the writer thread: commit while anything is pending and a lane is free."""
+        while True:
+            self._poked.acquire()
+            self._awake = False
+            while (claimed := self._claim()) is not None:
+                self._commit_on(*claimed)
+            if self._stopping and not self._pending:
+                return
+
+    def _claim(self) -> tuple[Lane | None, list[Entry[Any]]] | None:
+        """Take a lane and a batch, or None when nothing is pending or no lane is free."""
+        with self._lock:
+            if not self._pending:
+                return None
+            if self._lanes:
+                return self._lanes.pop(), self._take_batch()
+            if self._open_lanes < self._database.lanes:
+                self._open_lanes += 1
+                return None, self._take_batch()
+        return None
+
+    def _take_batch(self) -> list[Entry[Any]]:
+        """Take the oldest pending entries within the bounds, one per key: one statement cannot write a row twice."""
+        batch: list[Entry[Any]] = []
+        later: list[Entry[Any]] = []
+        keys: set[tuple[str, Row]] = set()
+        size = 0
+        while self._pending and len(batch) < BATCH_RECORDS and size < BATCH_BYTES:
+            entry = self._pending.popleft()
+            key = (entry.kind.name, entry.key)
+            if key in keys:
+                later.append(entry)
+                continue
+            keys.add(key)
+            batch.append(entry)
+            size += entry.record.size()
+        self._pending.extendleft(reversed(later))
+        return batch
+
+    def _commit_on(self, lane: Lane | None, batch: list[Entry[Any]]) -> None:
+        """Write a batch on a lane (None: a new one), give the lane back, settle and wake."""
+        lane, refused = self._persist(lane, batch)
+        with self._lock:
+            if lane is None:
+                self._open_lanes -= 1
+            else:
+                self._lanes.append(lane)
+            pending = bool(self._pending)
+            room, self._room = self._room, []
+        if pending:
+            self.poke()
+        self._judge(refused)
+        for ticket in room:
+            ticket.settle(None)
+        wake(batch)
+        if room:
+            wake(room)
+
+    def _persist(self, lane: Lane | None, batch: list[Entry[Any]]) -> tuple[Lane | None, list[Entry[Any]]]:
+        """Write a batch, through lost connections, until every entry took, failed or was refused.
+
+        A commit whose reply was lost may be repeated: what took the first time is refused now, and its judge recognises it.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                if lane is None:
+                    lane = self._database.lane()
+                return lane, self._write(lane, batch)
+            except ConnectionLost as lost:
+                if lane is not None:
+                    lane.close()
+                    lane = None
+                if self._database.closed or self._stopping:
+                    for entry in batch:
+                        entry.fail(_stopped())
+                    return None, []
+                seconds = backoff.next()
+                logger.warning("System database not reachable (%s), writing again in %.1f s", lost, seconds)
+                self._database.pause(seconds)
+            except BaseException as error:
+                # A defect or a database out of order (disk full, tables gone): the waiters must learn of it.
+                for entry in batch:
+                    entry.fail(_refused(entry, error))
+                if not isinstance(error, Exception):
+                    wake(batch)
+                    raise
+                logger.exception("The journal could not write %d records", len(batch))
+                return lane, []
+
+    def _write(self, lane: Lane, batch: list[Entry[Any]]) -> list[Entry[Any]]:
+        """Write a batch; return the entries that did not take. Bad records are found by halving and fail alone."""
+        by_kind: dict[str, list[Entry[Any]]] = {}
+        for entry in batch:
+            by_kind.setdefault(entry.kind.name, []).append(entry)
+        groups = list(by_kind.values())
+        try:
+            took = lane.write([(group[0].kind, [entry.record for entry in group]) for group in groups])
+        except BadRecord as bad:
+            if len(batch) == 1:
+                batch[0].fail(_refused(batch[0], bad))
+                return []
+            middle = len(batch) // 2
+            return self._write(lane, batch[:middle]) + self._write(lane, batch[middle:])
+        self.commits += 1
+        self.records += len(batch)
+        refused: list[Entry[Any]] = []
+        for group, keys in zip(groups, took, strict=True):
+            for entry in group:
+                if entry.key in keys:
+                    entry.settle(None)
+                else:
+                    refused.append(entry)
+        return refused
+
+    def _judge(self, refused: list[Entry[Any]]) -> None:
+        for entry in refused:
+            try:
+                entry.settle(self._database.read(lambda session, e=entry: e.judge(session, e.record)))  # type: ignore[misc]
+            except BaseException as verdict:  # verdicts may be BaseExceptions (EX-45)
+                entry.fail(verdict)
+
+
+def _refused(entry: Entry[Any], cause: BaseException) -> DBOSException:
+    error = DBOSException(f"The system database refuses the {entry.kind.name} record of {'/'.join(entry.key)}: {cause}")
+    error.__cause__ = cause
+    return error
+
+
+def _stopped() -> DBOSException:
+    return DBOSException("DBOS was destroyed: this operation can no longer be recorded")

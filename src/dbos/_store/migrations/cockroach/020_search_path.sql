@@ -1,0 +1,1 @@
+-- CockroachDB cannot pin the search path of a function (CRDB-3).

@@ -1,0 +1,3 @@
+alter function {schema}.notifications_function() {pin};
+
+alter function {schema}.workflow_events_function() {pin};

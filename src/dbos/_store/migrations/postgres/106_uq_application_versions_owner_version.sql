@@ -1,0 +1,3 @@
+create unique index if not exists uq_application_versions_owner_version
+    on {schema}.application_versions (application_name, version_name)
+    where application_name is not null;

@@ -1,0 +1,3 @@
+create index {concurrently} if not exists idx_workflow_status_deadline
+    on {schema}.workflow_status (workflow_deadline_epoch_ms)
+    where status in ('ENQUEUED', 'PENDING', 'DELAYED') and workflow_deadline_epoch_ms is not null;

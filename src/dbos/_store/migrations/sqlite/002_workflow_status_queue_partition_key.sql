@@ -1,0 +1,1 @@
+alter table workflow_status add column queue_partition_key text;

@@ -1,0 +1,1 @@
+alter table workflow_status add column owner_xid text default null;

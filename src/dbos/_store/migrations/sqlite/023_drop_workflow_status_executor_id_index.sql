@@ -1,0 +1,1 @@
+drop index if exists workflow_status_executor_id_index;

@@ -1,0 +1,3 @@
+create index if not exists idx_workflow_status_pending
+    on workflow_status (created_at)
+    where status = 'PENDING';

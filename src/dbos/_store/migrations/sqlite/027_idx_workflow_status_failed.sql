@@ -1,0 +1,3 @@
+create index if not exists idx_workflow_status_failed
+    on workflow_status (status, created_at)
+    where status in ('ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED');

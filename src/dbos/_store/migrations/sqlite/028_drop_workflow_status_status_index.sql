@@ -1,0 +1,1 @@
+drop index if exists workflow_status_status_index;

@@ -1,0 +1,3 @@
+create index if not exists idx_workflow_status_started_at
+    on workflow_status (started_at_epoch_ms)
+    where started_at_epoch_ms is not null;

@@ -1,0 +1,1 @@
+alter table workflow_status add column attributes text;

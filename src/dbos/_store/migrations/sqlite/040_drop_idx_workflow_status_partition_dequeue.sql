@@ -1,0 +1,1 @@
+drop index if exists idx_workflow_status_partition_dequeue;

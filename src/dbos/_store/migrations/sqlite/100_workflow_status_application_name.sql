@@ -1,0 +1,1 @@
+alter table workflow_status add column application_name text default null;

@@ -1,0 +1,1 @@
+alter table queues add column application_name text default null;

@@ -1,0 +1,1 @@
+alter table workflow_schedules add column application_name text default null;

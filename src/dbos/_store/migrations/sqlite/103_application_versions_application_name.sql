@@ -1,0 +1,1 @@
+alter table application_versions add column application_name text default null;

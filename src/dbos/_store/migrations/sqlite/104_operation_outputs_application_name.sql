@@ -1,0 +1,1 @@
+alter table operation_outputs add column application_name text default null;

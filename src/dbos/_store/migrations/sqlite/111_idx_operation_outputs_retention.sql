@@ -1,0 +1,2 @@
+create index if not exists idx_operation_outputs_retention
+    on operation_outputs (retention_timestamp);

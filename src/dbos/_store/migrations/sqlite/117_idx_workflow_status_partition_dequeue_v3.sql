@@ -1,0 +1,3 @@
+create index if not exists idx_workflow_status_partition_dequeue_v3
+    on workflow_status (queue_name, status, queue_partition_key, priority, created_at, workflow_uuid, application_name)
+    where status in ('ENQUEUED', 'PENDING') and queue_partition_key is not null;

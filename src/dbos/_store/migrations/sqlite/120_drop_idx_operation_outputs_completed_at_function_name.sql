@@ -1,0 +1,1 @@
+drop index if exists idx_operation_outputs_completed_at_function_name;

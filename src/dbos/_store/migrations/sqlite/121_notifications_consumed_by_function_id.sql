@@ -1,0 +1,1 @@
+alter table notifications add column consumed_by_function_id integer;

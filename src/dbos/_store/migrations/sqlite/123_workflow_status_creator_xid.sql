@@ -1,0 +1,1 @@
+alter table workflow_status add column creator_xid text default null;

@@ -1,0 +1,2 @@
+create index if not exists idx_application_versions_owner_timestamp
+    on application_versions (application_name, version_timestamp desc);

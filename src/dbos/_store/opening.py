@@ -1,0 +1,123 @@
+"""Opening a system database: connect, create, migrate or verify.
+
+Knows the order (CFG-28, CFG-37, SDB-10..14). Leaves each part to its module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._error import DBOSException
+from . import address as addresses
+from .database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is needed to open a system database; `engine` is a user's SQLAlchemy engine, if given."""
+
+    url: str | None
+    engine: Any
+    schema: str
+    pool_size: int
+    pool_timeout_sec: float
+    connect_timeout: int
+    application_name: str | None
+    idle_transaction_timeout_ms: int | None
+    observe_timeout_ms: int | None
+    listen_notify: bool
+
+
+def open_database(opening: Opening, *, migrate: bool, verify: bool = True, retry: bool = True) -> Database:
+    """Open a system database and bring its schema up to date, or check that it is."""
+    dialect = _dialect(opening)
+    if dialect == "sqlite":
+        return _open_sqlite(opening, migrate=migrate, verify=verify, retry=retry)
+    return _open_postgres(opening, migrate=migrate, verify=verify, retry=retry)
+
+
+def _dialect(opening: Opening) -> str:
+    if opening.engine is not None:
+        return "sqlite" if opening.engine.dialect.name == "sqlite" else "postgres"
+    assert opening.url is not None
+    return addresses.parse(opening.url).dialect
+
+
+def _open_sqlite(opening: Opening, *, migrate: bool, verify: bool, retry: bool) -> Database:
+    from .migrate import migrate_sqlite, verify_sqlite
+    from .sqlite import SqliteDatabase
+
+    path = opening.engine.url.database if opening.engine is not None else addresses.parse(opening.url or "").database
+    if not migrate and verify:
+        verify_sqlite(path)
+    database = SqliteDatabase(path, engine=opening.engine, retry=retry)
+    if migrate:
+        connection = database.open()
+        try:
+            migrate_sqlite(connection)
+        finally:
+            database.shut(connection)
+    return database
+
+
+def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool) -> Database:
+    from .admin import create_database
+    from .migrate import migrate_postgres, verify_postgres
+    from .postgres import Connecting, PostgresDatabase
+
+    address = addresses.parse(opening.url) if opening.engine is None and opening.url else None
+    if migrate and address is not None:
+        create_database(address)
+    database = PostgresDatabase(
+        Connecting(
+            address,
+            opening.engine,
+            opening.application_name,
+            opening.connect_timeout,
+            opening.idle_transaction_timeout_ms,
+        ),
+        opening.schema,
+        pool_size=opening.pool_size,
+        pool_timeout_sec=opening.pool_timeout_sec,
+        observe_timeout_ms=opening.observe_timeout_ms,
+        retry=retry,
+    )
+    held = database.open()
+    try:
+        if migrate:
+            migrate_postgres(held.raw, opening.schema, listen_notify=opening.listen_notify)
+        elif verify:
+            verify_postgres(held.raw, opening.schema)
+    finally:
+        held.close()
+    return database
+
+
+def migrate_url(url: str, schema: str, application_role: str | None) -> None:
+    """Create or migrate a system database, and let a role use it (LIF-45, PERM-2)."""
+    address = addresses.parse(url)
+    if address.dialect == "sqlite":
+        if application_role is not None:
+            raise DBOSException("application_role cannot be granted anything on SQLite, which has no roles")
+        _migrate_sqlite_file(address.database)
+        return
+    from .admin import create_database, grant_role
+    from .migrate import migrate_postgres
+
+    create_database(address)
+    with addresses.connect(address) as connection:
+        migrate_postgres(connection, schema)
+        if application_role is not None:
+            grant_role(connection, schema, application_role)
+
+
+def _migrate_sqlite_file(path: str) -> None:
+    from .migrate import migrate_sqlite
+    from .sqlite import connect
+
+    connection = connect(path)
+    try:
+        migrate_sqlite(connection)
+    finally:
+        connection.close()

@@ -1,0 +1,331 @@
+"""Postgres through psycopg 3: sessions, a small pool, and journal lanes on its low-level layer.
+
+Knows the driver and its errors. Leaves SQL to the modules of each noun and retrying to `database.py`. A user's SQLAlchemy
+engine is only a place to check connections out of (CFG-27).
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import select
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import pq
+from psycopg.rows import tuple_row
+
+from .._error import DBOSQueryTimeoutError
+from .address import Address
+from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, one
+from .sql import Dialect, column_types
+
+T = TypeVar("T")
+
+# Joins of a few journal rows with a table must go by its key even before the table was ever analysed: a cached plan that
+# scans would be kept while the table grows.
+_LANE_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off"
+_RETRIED_CLASSES = ("08", "53", "57")
+_RETRIED_STATES = ("40P01", "25P03")
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """How connections are made: where to, and the session settings every one of them gets."""
+
+    address: Address | None
+    engine: Any = None
+    application_name: str | None = "dbos_transact"
+    connect_timeout: int = 10
+    idle_transaction_timeout_ms: int | None = 60_000
+
+    def open(self) -> Held:
+        """Open a connection in autocommit mode."""
+        if self.engine is not None:
+            fairy = self.engine.raw_connection()
+            raw: psycopg.Connection[Row] = fairy.driver_connection
+            was_autocommit = raw.autocommit
+            if not was_autocommit:
+                raw.rollback()
+            raw.autocommit = True
+            return Held(raw, fairy, was_autocommit)
+        assert self.address is not None
+        keywords: dict[str, Any] = {"connect_timeout": self.connect_timeout}
+        if self.application_name and "application_name" not in self.address.conninfo:
+            keywords["application_name"] = self.application_name
+        raw = psycopg.connect(self.address.conninfo, autocommit=True, row_factory=tuple_row, **keywords)
+        if self.idle_transaction_timeout_ms is not None and "idle_in_transaction" not in self.address.conninfo:
+            raw.execute(f"set idle_in_transaction_session_timeout = {self.idle_transaction_timeout_ms:d}")
+        return Held(raw, None, True)
+
+
+@dataclass(slots=True)
+class Held:
+    """An open connection and, when it came from a user's engine, the handle that returns it."""
+
+    raw: psycopg.Connection[Row]
+    fairy: Any
+    was_autocommit: bool
+
+    def close(self) -> None:
+        """Close the connection, or give it back to the engine it came from."""
+        if self.fairy is None:
+            self.raw.close()
+            return
+        if self.raw.closed:
+            self.fairy.invalidate()
+            return
+        self.raw.autocommit = self.was_autocommit
+        self.fairy.close()
+
+
+class PostgresDatabase(Database):
+    """A system database on Postgres."""
+
+    lanes = 2  # the second lets short records overtake a large batch
+
+    def __init__(
+        self,
+        connecting: Connecting,
+        schema: str,
+        *,
+        pool_size: int = 20,
+        pool_timeout_sec: float = 30.0,
+        observe_timeout_ms: int | None = None,
+        retry: bool = True,
+    ) -> None:
+        super().__init__(Dialect("postgres", schema), retry=retry)
+        self._connecting = connecting
+        self._idle: list[Held] = []
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(max(1, pool_size))
+        self._pool_timeout_sec = pool_timeout_sec
+        self._observe_timeout_ms = observe_timeout_ms
+
+    def observe(self, work: Callable[[Session], T]) -> T:
+        """Run a read of unknown cost, under the statement timeout for such reads."""
+        limit_ms = self._observe_timeout_ms
+        if limit_ms is None:
+            return self.read(work)
+
+        def limited(session: Session) -> T:
+            session.rows("select set_config('statement_timeout', cast(:limit as text), true)", limit=str(limit_ms))
+            return work(session)
+
+        try:
+            return self.transact(limited)
+        except psycopg.errors.QueryCanceled as error:
+            raise DBOSQueryTimeoutError(limit_ms / 1000) from error
+
+    def lane(self) -> Lane:
+        """Open a connection that writes journal batches."""
+        with _translated():
+            return PostgresLane(self._connecting.open(), self.dialect)
+
+    def open(self) -> Held:
+        """Open a connection outside the pool; the caller closes it."""
+        return self._connecting.open()
+
+    def close(self) -> None:
+        """Close every pooled connection; those in use are closed when they come back."""
+        super().close()
+        self._drop_idle()
+
+    def _read(self, work: Callable[[Session], T]) -> T:
+        with self._session() as session:
+            return work(session)
+
+    def _transact(self, work: Callable[[Session], T]) -> T:
+        with self._session() as session, session.raw.transaction():
+            return work(session)
+
+    @contextmanager
+    def _session(self) -> Iterator[PostgresSession]:
+        if not self._slots.acquire(timeout=self._pool_timeout_sec):
+            raise ConnectionLost(f"no pooled connection became free within {self._pool_timeout_sec:g} s")
+        try:
+            with _translated():
+                held = self._take()
+                try:
+                    yield PostgresSession(held.raw, self.dialect)
+                finally:
+                    self._give_back(held)
+        finally:
+            self._slots.release()
+
+    def _take(self) -> Held:
+        with self._lock:
+            while self._idle:
+                held = self._idle.pop()
+                if not held.raw.closed and not _readable(held.raw):
+                    return held
+                held.close()  # the server hung up while it lay in the pool
+        return self._connecting.open()
+
+    def _give_back(self, held: Held) -> None:
+        with self._lock:
+            if held.fairy is None and not held.raw.closed and not self.closed:
+                self._idle.append(held)
+                return
+        held.close()
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for held in idle:
+            held.close()
+
+
+class PostgresSession:
+    """Named statements on one connection."""
+
+    def __init__(self, raw: psycopg.Connection[Row], dialect: Dialect) -> None:
+        self.raw = raw
+        self._dialect = dialect
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run a statement and return its rows."""
+        return self._execute(statement, parameters).fetchall()
+
+    def run(self, statement: str, **parameters: Any) -> int:
+        """Run a statement and return how many rows it changed."""
+        return self._execute(statement, parameters).rowcount
+
+    def one(self, statement: str, **parameters: Any) -> Row | None:
+        """Run a statement and return its first row, if any."""
+        return one(self.rows(statement, **parameters))
+
+    def _execute(self, statement: str, parameters: dict[str, Any]) -> psycopg.Cursor[Row]:
+        compiled = self._dialect.compile(statement)
+        cursor = psycopg.RawCursor(self.raw, row_factory=tuple_row)
+        return cursor.execute(compiled.text.encode(), [parameters[name] for name in compiled.parameters])
+
+
+class PostgresLane:
+    """Writes a journal batch as one implicit transaction: one prepared statement per kind, one round trip."""
+
+    def __init__(self, held: Held, dialect: Dialect) -> None:
+        self._held = held
+        self._dialect = dialect
+        self._prepared: dict[str, bytes] = {}
+        self._pgconn = held.raw.pgconn
+        self._poll = select.poll()
+        self._poll.register(self._pgconn.socket, select.POLLIN)
+        held.raw.execute(_LANE_SETTINGS.encode())
+
+    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
+        """Write all records in one transaction; return, kind by kind, the keys that took."""
+        commands = [(self._prepare(kind), _rows_json(kind, records)) for kind, records in batch]
+        if len(commands) == 1:
+            name, rows = commands[0]
+            results = [self._checked(self._pgconn.exec_prepared(name, [rows]))]
+        else:
+            results = self._pipeline(commands)
+        return [_keys(kind, result) for (kind, _), result in zip(batch, results, strict=True)]
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._held.close()
+
+    def _prepare(self, kind: Kind) -> bytes:
+        name = self._prepared.get(kind.name)
+        if name is None:
+            name = kind.name.encode()
+            self._checked(self._pgconn.prepare(name, fused(kind, self._dialect).encode()))
+            self._prepared[kind.name] = name
+        return name
+
+    def _pipeline(self, commands: list[tuple[bytes, bytes]]) -> list[Any]:
+        """Send everything before one Sync: statements between two Syncs are one implicit transaction."""
+        pgconn = self._pgconn
+        pgconn.enter_pipeline_mode()
+        try:
+            for name, rows in commands:
+                pgconn.send_query_prepared(name, [rows])
+            pgconn.pipeline_sync()
+            results = self._drain()
+        finally:
+            if pgconn.status == pq.ConnStatus.OK:
+                pgconn.exit_pipeline_mode()
+        return [self._checked(result) for result in results]
+
+    def _drain(self) -> list[Any]:
+        pgconn = self._pgconn
+        pgconn.nonblocking = 1
+        results: list[Any] = []
+        while pgconn.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+            pgconn.consume_input()
+        while True:
+            # get_result would wait with the interpreter lock held: see that it has nothing to wait for.
+            while pgconn.is_busy():
+                self._wait(select.POLLIN)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                pgconn.nonblocking = 0
+                return results
+            results.append(result)
+
+    def _wait(self, events: int) -> None:
+        self._poll.modify(self._pgconn.socket, events)
+        self._poll.poll()
+
+    def _checked(self, result: Any) -> Any:
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            return result
+        state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+        message = result.error_message.decode(errors="replace").strip()
+        if self._pgconn.status != pq.ConnStatus.OK or _is_retried(state):
+            raise ConnectionLost(message or "the server closed the connection")
+        raise BadRecord(message)
+
+
+def fused(kind: Kind, dialect: Dialect) -> str:
+    """Return the one Postgres statement that writes a batch of `kind`: claim, then what follows for the rows that took."""
+    columns = ", ".join(f"{name} {sql_type}" for name, sql_type in column_types(kind.record).items())
+    took = "join took on " + " and ".join(f"took.{name} = r.{name}" for name in kind.key)
+    parts = [f"r as (select * from json_to_recordset($1::json) as x({columns}))", f"took as ({kind.claim})"]
+    parts += [f"then_{number} as ({statement})" for number, statement in enumerate(kind.then)]
+    text = f"with {', '.join(parts)} select {', '.join(kind.key)} from took"
+    return dialect.expand(text.replace("{rows}", "r").replace("{took}", took))
+
+
+def _rows_json(kind: Kind, records: list[Any]) -> bytes:
+    names = tuple(column_types(kind.record))
+    values = operator.attrgetter(*names)
+    return json.dumps([dict(zip(names, values(record), strict=True)) for record in records]).encode()
+
+
+def _keys(kind: Kind, result: Any) -> set[Row]:
+    columns = range(len(kind.key))
+    return {tuple(result.get_value(row, column).decode() for column in columns) for row in range(result.ntuples)}
+
+
+def _readable(raw: psycopg.Connection[Row]) -> bool:
+    """Tell whether the server has sent something unasked: it is closing the connection."""
+    poll = select.poll()
+    poll.register(raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _is_retried(state: str) -> bool:
+    return state in _RETRIED_STATES or (state.startswith(_RETRIED_CLASSES) and state != "57014")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Name the driver's failures in the store's words (EX-42)."""
+    try:
+        yield
+    except psycopg.Error as error:
+        lost = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+        if lost or _is_retried(error.sqlstate or ""):
+            raise ConnectionLost(str(error).strip()) from error
+        raise

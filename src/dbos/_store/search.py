@@ -1,0 +1,167 @@
+"""Finding workflows: one filter record, one statement.
+
+Knows which conditions a filter adds. Leaves decoding of payloads to the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .database import Session
+
+COLUMNS = (
+    "workflow_uuid",
+    "status",
+    "name",
+    "class_name",
+    "config_name",
+    "authenticated_user",
+    "assumed_role",
+    "authenticated_roles",
+    "serialization",
+    "created_at",
+    "updated_at",
+    "queue_name",
+    "executor_id",
+    "application_version",
+    "workflow_timeout_ms",
+    "workflow_deadline_epoch_ms",
+    "deduplication_id",
+    "priority",
+    "queue_partition_key",
+    "forked_from",
+    "was_forked_from",
+    "parent_workflow_id",
+    "started_at_epoch_ms",
+    "delay_until_epoch_ms",
+    "completed_at",
+    "schedule_name",
+    "application_name",
+    "application_id",
+    "recovery_attempts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which workflows to list. None means no condition; lists are never empty."""
+
+    workflow_ids: list[str] | None = None
+    workflow_id_prefix: list[str] | None = None
+    status: list[str] | None = None
+    name: list[str] | None = None
+    app_version: list[str] | None = None
+    forked_from: list[str] | None = None
+    parent_workflow_id: list[str] | None = None
+    user: list[str] | None = None
+    queue_name: list[str] | None = None
+    executor_id: list[str] | None = None
+    schedule_name: list[str] | None = None
+    application_name: list[str] | None = None
+    created_from_ms: int | None = None
+    created_to_ms: int | None = None
+    completed_from_ms: int | None = None
+    completed_to_ms: int | None = None
+    dequeued_from_ms: int | None = None
+    dequeued_to_ms: int | None = None
+    was_forked_from: bool | None = None
+    is_fork: bool | None = None
+    has_parent: bool | None = None
+    queues_only: bool = False
+    attributes: str | None = None
+    limit: int | None = None
+    offset: int | None = None
+    sort_desc: bool = False
+    load_input: bool = True
+    load_output: bool = True
+
+
+_CONDITIONS = {
+    "workflow_ids": "w.workflow_uuid {in:workflow_ids}",
+    "status": "w.status {in:status}",
+    "name": "w.name {in:name}",
+    "app_version": "w.application_version {in:app_version}",
+    "forked_from": "w.forked_from {in:forked_from}",
+    "parent_workflow_id": "w.parent_workflow_id {in:parent_workflow_id}",
+    "user": "w.authenticated_user {in:user}",
+    "queue_name": "w.queue_name {in:queue_name}",
+    "executor_id": "w.executor_id {in:executor_id}",
+    "schedule_name": "w.schedule_name {in:schedule_name}",
+    "application_name": "(w.application_name {in:application_name} or w.application_name is null)",
+    "created_from_ms": "w.created_at >= :created_from_ms",
+    "created_to_ms": "w.created_at <= :created_to_ms",
+    "completed_from_ms": "w.completed_at >= :completed_from_ms",
+    "completed_to_ms": "w.completed_at <= :completed_to_ms",
+    "dequeued_from_ms": "w.started_at_epoch_ms >= :dequeued_from_ms",
+    "dequeued_to_ms": "w.started_at_epoch_ms <= :dequeued_to_ms",
+    "was_forked_from": "w.was_forked_from = :was_forked_from",
+    "attributes": "{contains:w.attributes}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A workflow row as a list shows it; payloads still encoded."""
+
+    columns: dict[str, Any]
+    attributes: str | None
+    inputs: str | None
+    output: str | None
+    error: str | None
+
+
+def workflows(session: Session, wanted: Filter) -> list[Listed]:
+    """Read the workflows a filter names, in order of creation."""
+    inputs = "coalesce(i.inputs, w.inputs)" if wanted.load_input else "null"
+    outcome = "coalesce(o.output, w.output), coalesce(o.error, w.error)" if wanted.load_output else "null, null"
+    # A list that does not load payloads must not join their tables (SCH-5).
+    joins = "left join {workflow_input} i on i.workflow_uuid = w.workflow_uuid " if wanted.load_input else ""
+    joins += "left join {workflow_output} o on o.workflow_uuid = w.workflow_uuid" if wanted.load_output else ""
+    direction = "desc" if wanted.sort_desc else "asc"
+    rows = session.rows(
+        f"""
+        select {", ".join(f"w.{column}" for column in COLUMNS)}, {{json:w.attributes}}, {inputs}, {outcome}
+          from {{workflow_status}} w {joins}
+         where {" and ".join(_conditions(wanted)) or "true"}
+         order by w.created_at {direction}, {{age:w}} {direction}
+         limit :limit offset :offset
+        """,
+        **_parameters(wanted),
+        limit=wanted.limit or 2**62,
+        offset=wanted.offset or 0,
+    )
+    size = len(COLUMNS)
+    return [Listed(dict(zip(COLUMNS, row[:size], strict=True)), *row[size:]) for row in rows]
+
+
+def _conditions(wanted: Filter) -> list[str]:
+    conditions = [text for name, text in _CONDITIONS.items() if getattr(wanted, name) is not None]
+    if wanted.workflow_id_prefix is not None:
+        prefixes = (f"substr(w.workflow_uuid, 1, length(:prefix_{n})) = :prefix_{n}" for n in _numbers(wanted))
+        conditions.append("(" + " or ".join(prefixes) + ")")
+    if wanted.is_fork is not None:
+        conditions.append(f"w.forked_from is {'not ' if wanted.is_fork else ''}null")
+    if wanted.has_parent is not None:
+        conditions.append(f"w.parent_workflow_id is {'not ' if wanted.has_parent else ''}null")
+    if wanted.queues_only:
+        conditions.append("w.queue_name is not null")
+        if wanted.status is None:
+            conditions.append("w.status in ('ENQUEUED', 'PENDING', 'DELAYED')")
+    return conditions
+
+
+def _parameters(wanted: Filter) -> dict[str, Any]:
+    values = {field.name: getattr(wanted, field.name) for field in fields(wanted) if field.name in _CONDITIONS}
+    given = {name: value for name, value in values.items() if value is not None}
+    prefixes = {f"prefix_{n}": wanted.workflow_id_prefix[n] for n in _numbers(wanted)} if wanted.workflow_id_prefix else {}
+    return given | prefixes
+
+
+def _numbers(wanted: Filter) -> range:
+    return range(len(wanted.workflow_id_prefix or ()))
+
+
+def one_workflow(session: Session, workflow_id: str) -> Listed | None:
+    """Read one workflow, payloads included, whoever owns it (INS-14)."""
+    return next(iter(workflows(session, Filter(workflow_ids=[workflow_id]))), None)

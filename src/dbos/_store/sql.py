@@ -1,0 +1,130 @@
+"""One SQL text for two databases: named parameters, dialect tokens, record sets.
+
+Knows how a statement written once becomes what Postgres or SQLite runs. Leaves connections and execution to
+`postgres.py` and `sqlite.py`.
+
+A statement says `:name` for a parameter and `{token}` for what differs:
+
+    {workflow_status}   the table, with its schema where there is one
+    {now_ms}            database time in epoch milliseconds
+    {lock:w}            lock the rows of `w` until commit
+    {skip_locked:w}     the same, passing over rows that others hold
+    {in:ids}            membership of the list parameter `ids`
+    {json:attributes}   a JSON column as text
+    {as_json:attributes}  a text parameter or column as a JSON value
+    {contains:attributes} whether a JSON column contains the parameter `attributes`
+    {age:w}             what orders rows of `w` created in the same millisecond, as far as the database knows
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .address import quote
+
+TABLES = frozenset(
+    {
+        "workflow_status",
+        "workflow_input",
+        "workflow_output",
+        "operation_outputs",
+        "notifications",
+        "workflow_events",
+        "workflow_events_history",
+        "streams",
+        "workflow_schedules",
+        "application_versions",
+        "queues",
+        "dbos_migrations",
+    }
+)
+
+_TOKEN = re.compile(r"\{(\w+)(?::(:?[\w.]+))?\}")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+
+_POSTGRES = {
+    "now_ms": "(extract(epoch from now()) * 1000.0)::bigint",
+    "lock": "for no key update of {0}",
+    "skip_locked": "for no key update of {0} skip locked",
+    "in": "= any(:{0})",
+    "json": "{0}::text",
+    "as_json": "{0}::jsonb",
+    "contains": "{0} @> :attributes::jsonb",
+    "age": "{0}.workflow_uuid",
+}
+_SQLITE = {
+    "now_ms": "cast((julianday('now') - 2440587.5) * 86400000.0 + 0.5 as integer)",
+    "lock": "",
+    "skip_locked": "",
+    "in": "in (select value from json_each(:{0}))",
+    "json": "{0}",
+    "as_json": "{0}",
+    "contains": "false",
+    "age": "{0}.rowid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement as one database runs it: its text and its parameters in order of use."""
+
+    text: str
+    parameters: tuple[str, ...]
+
+
+class Dialect:
+    """Compiles statements for one database and one schema, each once."""
+
+    def __init__(self, name: Literal["postgres", "sqlite"], schema: str | None) -> None:
+        self.name = name
+        self.schema = schema
+        self._tokens = _POSTGRES if name == "postgres" else _SQLITE
+        self._cache: dict[str, Compiled] = {}
+
+    def table(self, name: str) -> str:
+        """Return the qualified, quoted name of a table."""
+        return name if self.schema is None else f"{quote(self.schema)}.{quote(name)}"
+
+    def compile(self, statement: str) -> Compiled:
+        """Return `statement` as this database runs it."""
+        compiled = self._cache.get(statement)
+        if compiled is None:
+            compiled = self._cache[statement] = self._number(self.expand(statement))
+        return compiled
+
+    def expand(self, statement: str) -> str:
+        """Replace the tokens of `statement`; its parameters stay named."""
+        return _TOKEN.sub(self._token, statement)
+
+    def _token(self, match: re.Match[str]) -> str:
+        name, argument = match.group(1), match.group(2)
+        if name in TABLES:
+            return self.table(name)
+        return self._tokens[name].format(argument)
+
+    def _number(self, text: str) -> Compiled:
+        names: list[str] = []
+
+        def place(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name not in names:
+                names.append(name)
+            return f"${names.index(name) + 1}" if self.name == "postgres" else f":{name}"
+
+        # Replaced piecewise, so that a quoted identifier or a literal holding ":x" stays as it is.
+        pieces = re.split(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')""", text)
+        pieces[::2] = [_PARAMETER.sub(place, piece) for piece in pieces[::2]]
+        return Compiled("".join(pieces), tuple(names))
+
+
+_COLUMN_TYPES = {"str": "text", "int": "bigint", "bool": "boolean", "float": "double precision"}
+
+
+def column_types(record: type[Any]) -> dict[str, str]:
+    """Return the SQL type of every field of a record class, in field order."""
+    return {
+        name: _COLUMN_TYPES[str(annotation).removesuffix(" | None")]
+        for name, annotation in record.__annotations__.items()
+    }

@@ -1,0 +1,133 @@
+"""Step rows: what each operation of a run recorded, and reading a history back for replay.
+
+Owns `operation_outputs`. Leaves the meaning of names and payloads to the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._error import DBOSStepNondeterminismError
+from .database import Kind, Session
+from .workflows import OWNED, judge_owner
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One checkpoint of a run, as it is about to be written."""
+
+    workflow_id: str
+    step_id: int
+    owner: str
+    name: str
+    output: str | None
+    error: str | None
+    child_id: str | None
+    serialization: str | None
+    started_at_ms: int
+    completed_at_ms: int
+    application_name: str | None
+
+    def size(self) -> int:
+        """Return about how many bytes the record's payload has."""
+        return len(self.output or self.error or "")
+
+
+STEP = Kind(
+    "step",
+    Step,
+    ("workflow_id", "step_id"),
+    f"""
+insert into {{operation_outputs}}
+       (workflow_uuid, function_id, function_name, output, error, child_workflow_id, serialization,
+        started_at_epoch_ms, completed_at_epoch_ms, application_name, retention_timestamp)
+select r.workflow_id, r.step_id, r.name, r.output, r.error, r.child_id, r.serialization,
+       r.started_at_ms, r.completed_at_ms, r.application_name, {{now_ms}}
+  from {{rows}}
+  join {{workflow_status}} w on w.workflow_uuid = r.workflow_id
+ where {OWNED}
+ order by r.workflow_id {{lock:w}}
+    on conflict do nothing
+returning workflow_uuid as workflow_id, function_id as step_id
+""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A checkpoint read back."""
+
+    step_id: int
+    name: str
+    output: str | None
+    error: str | None
+    child_id: str | None
+    serialization: str | None
+
+
+def judge_step(session: Session, step: Step) -> None:
+    """Tell why a checkpoint did not take: return when it stands (its reply was lost), else raise."""
+    judge_owner(session, step.workflow_id, step.owner)
+    row = session.one(
+        """
+        select function_name, completed_at_epoch_ms, child_workflow_id
+          from {operation_outputs}
+         where workflow_uuid = :id and function_id = :step_id
+        """,
+        id=step.workflow_id,
+        step_id=step.step_id,
+    )
+    if row != (step.name, step.completed_at_ms, step.child_id):
+        raise DBOSStepNondeterminismError(step.workflow_id, step.step_id)
+
+
+def history(session: Session, workflow_ids: Sequence[str]) -> dict[str, dict[int, Recorded]]:
+    """Read everything the given runs have recorded, in one statement: their replay maps."""
+    rows = session.rows(
+        """
+        select workflow_uuid, function_id, function_name, output, error, child_workflow_id, serialization
+          from {operation_outputs}
+         where workflow_uuid {in:ids}
+        """,
+        ids=list(workflow_ids),
+    )
+    histories: dict[str, dict[int, Recorded]] = {workflow_id: {} for workflow_id in workflow_ids}
+    for workflow_id, *columns in rows:
+        histories[workflow_id][columns[0]] = Recorded(*columns)
+    return histories
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A checkpoint as a list of steps shows it."""
+
+    step_id: int
+    name: str
+    output: str | None
+    error: str | None
+    child_id: str | None
+    serialization: str | None
+    started_at_ms: int | None
+    completed_at_ms: int | None
+
+
+def of_workflow(
+    session: Session, workflow_id: str, *, load_output: bool, limit: int | None, offset: int | None
+) -> list[Listed]:
+    """Read the steps of one run in order (OP-15)."""
+    payload = "output, error" if load_output else "null, null"
+    rows = session.rows(
+        f"""
+        select function_id, function_name, {payload}, child_workflow_id, serialization,
+               started_at_epoch_ms, completed_at_epoch_ms
+          from {{operation_outputs}}
+         where workflow_uuid = :id
+         order by function_id
+         limit :limit offset :offset
+        """,
+        id=workflow_id,
+        limit=2**62 if limit is None else limit,
+        offset=offset or 0,
+    )
+    return [Listed(*row) for row in rows]

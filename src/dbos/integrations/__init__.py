@@ -1,0 +1,1 @@
+"""Optional packages, each imported only where it is used."""
