@@ -31,7 +31,7 @@ _INDEXES = """
 """
 _CONSTRAINTS = """
     select r.relname, k.conname, pg_get_constraintdef(k.oid) from pg_constraint k join pg_class r on r.oid = k.conrelid
-     where k.connamespace = to_regnamespace(%(schema)s)::oid order by 1, 2
+     where k.connamespace = to_regnamespace(%(schema)s)::oid and k.contype <> 'n' order by 1, 2
 """
 _FUNCTIONS = """
     select proname, pg_get_function_arguments(oid), pg_get_function_result(oid), provolatile::text, prosecdef, proconfig
@@ -123,8 +123,8 @@ def _indexes(connection: sqlite3.Connection, table: str) -> list[tuple[Any, ...]
 def _index(connection: sqlite3.Connection, name: str) -> tuple[Any, ...]:
     keys = tuple(row[2:4] for row in _pragma(connection, "index_xinfo", name) if row[5])
     found = connection.execute("select sql from sqlite_master where name = ?", (name,)).fetchone()
-    predicate = re.sub(r"[\s()]+", " ", (found[0] or "").lower()).partition(" where ")[2].strip()
-    return keys, predicate
+    _, _, predicate = re.sub(r"\s+", " ", (found[0] or "").lower()).partition(" where ")
+    return keys, re.sub(r'[\s()"]+', "", predicate)
 
 
 def _plain(value: Any) -> Any:

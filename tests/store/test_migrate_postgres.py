@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -311,7 +312,7 @@ def test_a_failed_migration_keeps_the_version_before_it_and_is_tried_again(
 def test_a_role_that_cannot_create_schemas_migrates_a_prepared_one(
     address: Address, connection: Connection, schema: str
 ) -> None:
-    role = f"role_{schema}"
+    role = f"role_{uuid.uuid4().hex}"
     execute(connection, f"create role {role}")
     try:
         execute(connection, f"create schema {quote(schema)} authorization {role}")

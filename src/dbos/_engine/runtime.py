@@ -16,7 +16,7 @@ from .._model.clock import Clock
 from .._model.names import new_incarnation
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
-from .._store.journal import Journal
+from .._store.journal import Entry, Journal
 from .._store.signals import Signals, run_key
 from .._store.ticket import wake
 from .._store.workflows import Scope, finished
@@ -52,12 +52,14 @@ class Node:
         self.application_name = application_name
         self.wake_dispatcher: Callable[[], None] = lambda: None
 
-    async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> T | None:
-        """Write a record and return once it is durable: None if it took, else its judge's verdict."""
+    async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:
+        """Write a record and return once it is durable; the entry's value is None if it took, else its judge's verdict."""
         room = self.journal.room()
         if room is not None:
             await io.wait(room)
-        return await io.wait(self.journal.append(kind, record, judge))
+        entry: Entry[T | None] = self.journal.append(kind, record, judge)
+        await io.wait(entry)
+        return entry
 
     def cancelled_here(self, workflow_ids: Iterable[str]) -> None:
         """Note that runs were cancelled, so that those under way in this process see it at once."""

@@ -134,7 +134,6 @@ async def record(
     completed_at_ms: int | None = None,
 ) -> None:
     """Write a checkpoint and return once it is durable; raise what the database says if the run is not ours any more."""
-    now = node.clock.monotonic_sec()
     while True:
         owner = run.owner
         step = Step(
@@ -151,13 +150,13 @@ async def record(
             node.application_name,
         )
         try:
-            await node.write(io, STEP, step, judge_step)
+            entry = await node.write(io, STEP, step, judge_step)
         except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
             if run.owner != owner:
                 continue  # the run was dispatched again meanwhile and its new token handed to us (RV-44)
             _note(run, verdict)
             raise
-        run.checked_at = now
+        run.checked_at = entry.durable_at
         return
 
 

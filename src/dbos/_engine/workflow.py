@@ -211,7 +211,7 @@ def _start(
 async def _write_start(node: Runtime, io: Io, parent: Run | None, start: Start) -> Existing | Duplicate | None:
     kind = workflows.START if parent is None else workflows.START_CHILD
     try:
-        return await node.write(io, kind, start, workflows.judge_start)
+        return (await node.write(io, kind, start, workflows.judge_start)).value
     except DBOSWorkflowCancelledError:
         assert parent is not None
         parent.cancelled = True
@@ -335,8 +335,8 @@ async def finish(node: Runtime, io: Io, run: Run, outcome: Outcome[Any]) -> Outc
     while True:
         owner = run.owner
         ended = workflows.Outcome(run.workflow_id, owner, status, output, error)
-        verdict = await node.write(io, workflows.OUTCOME, ended, workflows.judge_outcome)
-        if verdict is None or verdict:
+        took = (await node.write(io, workflows.OUTCOME, ended, workflows.judge_outcome)).value
+        if took is None or took:
             node.left(run)
             node.finished(run, outcome)
             return outcome

@@ -47,15 +47,20 @@ class Session(Protocol):
 class Kind:
     """A kind of durable record: how a batch of them is written, in one transaction with other kinds.
 
-    `claim` inserts or updates from `{rows}` and returns `key` for every row that took. `then` statements follow for the
-    rows that took only: `{took}` joins them, aliased `took`, on their key.
+    `claim` inserts or updates from `{rows}`, aliased `r`; `key` says which field of the record identifies a row that took
+    by which column of the table. `then` statements follow for the rows that took only: `{took}` is true for those.
     """
 
     name: str
     record: type[Any]
-    key: tuple[str, ...]
+    key: dict[str, str]
     claim: str
     then: tuple[str, ...] = ()
+
+
+def key_of(kind: Kind, record: Any) -> Row:
+    """Return what identifies a record among those of its kind, as text."""
+    return tuple(str(getattr(record, name)) for name in kind.key)
 
 
 class Lane(Protocol):

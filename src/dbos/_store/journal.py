@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .._error import DBOSException
 from .._model.retry import Backoff
-from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session
+from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, key_of
 from .ticket import Ticket, wake
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Entry(Ticket[T], Generic[T]):
     `judge` looks at a record that did not take, alone: it returns the verdict or raises it.
     """
 
-    __slots__ = ("journal", "judge", "key", "kind", "record")
+    __slots__ = ("durable_at", "journal", "judge", "key", "kind", "record")
 
     def __init__(self, journal: Journal, kind: Kind, record: Any, judge: Judge[Any, T]) -> None:
         super().__init__()
@@ -58,7 +59,8 @@ class Entry(Ticket[T], Generic[T]):
         self.kind = kind
         self.record = record
         self.judge = judge
-        self.key: Row = tuple(str(getattr(record, name)) for name in kind.key)
+        self.durable_at = 0.0  # monotonic seconds: until then the rows it checked were locked
+        self.key = key_of(kind, record)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Commit the record in this thread if a lane is free, else wait for whoever does."""
@@ -250,10 +252,12 @@ class Journal:
             return self._write(lane, batch[:middle]) + self._write(lane, batch[middle:])
         self.commits += 1
         self.records += len(batch)
+        now = time.monotonic()
         refused: list[Entry[Any]] = []
         for group, keys in zip(groups, took, strict=True):
             for entry in group:
                 if entry.key in keys:
+                    entry.durable_at = now
                     entry.settle(None)
                 else:
                     refused.append(entry)

@@ -18,7 +18,11 @@ A statement says `:name` for a parameter and `{token}` for what differs:
 
 from __future__ import annotations
 
+import functools
+import json
+import operator
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -117,6 +121,26 @@ class Dialect:
         pieces = re.split(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')""", text)
         pieces[::2] = [_PARAMETER.sub(place, piece) for piece in pieces[::2]]
         return Compiled("".join(pieces), tuple(names))
+
+
+def rows_json(record: type[Any], records: Sequence[Any]) -> bytes:
+    """Return records as the JSON array a set-based statement reads; a field that is missing there reads as null."""
+    names, values = _fields(record)
+    rows = [
+        {name: value for name, value in zip(names, values(one), strict=True) if value is not None} for one in records
+    ]
+    return json.dumps(rows, separators=(",", ":")).encode()
+
+
+@functools.cache
+def _fields(record: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(column_types(record))
+    return names, operator.attrgetter(*names)
+
+
+def field_values(record: type[Any], one: Any) -> tuple[Any, ...]:
+    """Return the fields of one record, in order."""
+    return _fields(record)[1](one)
 
 
 _COLUMN_TYPES = {"str": "text", "int": "bigint", "bool": "boolean", "float": "double precision"}

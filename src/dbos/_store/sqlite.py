@@ -5,15 +5,16 @@ Knows the driver and its errors. Leaves SQL to the modules of each noun and retr
 
 from __future__ import annotations
 
-import operator
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, one
-from .sql import Dialect, column_types
+from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, key_of, one
+from .sql import Dialect, column_types, field_values, rows_json
 
 T = TypeVar("T")
 
@@ -139,55 +140,90 @@ class SqliteSession:
         return self.raw.execute(compiled.text, {name: _adapted(parameters[name]) for name in compiled.parameters})
 
 
+class NotAll(Exception):
+    """Some record of a batch did not take; the batch was rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """A kind's claim and what follows it, reading one record from parameters or many from a JSON array."""
+
+    one: tuple[str, ...]
+    many: tuple[str, ...]
+
+
 class SqliteLane:
-    """Writes a journal batch row by row in one transaction: calls into SQLite cost microseconds, commits do not."""
+    """Writes a journal batch in one transaction, a statement a kind: each call into SQLite gives the interpreter lock away."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
-        self._compiled: dict[str, tuple[str, tuple[str, ...], Callable[[Any], Any]]] = {}
+        self._compiled: dict[str, _Statements] = {}
 
     def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
         """Write all records in one transaction; return, kind by kind, the keys that took."""
-        with self._database.writing() as writer:
-            return [self._write_kind(writer, kind, records) for kind, records in batch]
+        try:
+            with self._database.writing() as writer, _refusals():
+                for kind, records in batch:
+                    self._write_all(writer, kind, records)
+        except NotAll:
+            with self._database.writing() as writer, _refusals():
+                return [self._write_each(writer, kind, records) for kind, records in batch]
+        return [{key_of(kind, record) for record in records} for kind, records in batch]
 
     def close(self) -> None:
         """Do nothing: the writer belongs to the database."""
 
-    def _write_kind(self, writer: sqlite3.Connection, kind: Kind, records: list[Any]) -> set[Row]:
-        claim, then, values = self._compile(kind)
-        took: set[Row] = set()
-        for record in records:
-            row = values(record)
-            try:
-                keys = writer.execute(claim, row).fetchall()
-                if keys:
-                    took.add(tuple(str(value) for value in keys[0]))
-                    for statement in then:
-                        writer.execute(statement, row)
-            except (sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeEncodeError, ValueError) as error:
-                raise BadRecord(str(error)) from error
-            except sqlite3.IntegrityError as error:
-                raise BadRecord(str(error)) from error
-        return took
+    def _write_all(self, writer: sqlite3.Connection, kind: Kind, records: list[Any]) -> None:
+        if len(records) == 1:
+            if not self._write_one(writer, kind, records[0]):
+                raise NotAll
+            return
+        claim, *then = self._statements(kind).many
+        rows = (rows_json(kind.record, records).decode(),)
+        if writer.execute(claim, rows).rowcount != len(records):
+            raise NotAll
+        for statement in then:
+            writer.execute(statement, rows)
 
-    def _compile(self, kind: Kind) -> tuple[str, tuple[str, ...], Callable[[Any], Any]]:
-        compiled = self._compiled.get(kind.name)
-        if compiled is None:
+    def _write_each(self, writer: sqlite3.Connection, kind: Kind, records: list[Any]) -> set[Row]:
+        return {key_of(kind, record) for record in records if self._write_one(writer, kind, record)}
+
+    def _write_one(self, writer: sqlite3.Connection, kind: Kind, record: Any) -> bool:
+        claim, *then = self._statements(kind).one
+        row = field_values(kind.record, record)
+        if writer.execute(claim, row).rowcount != 1:
+            return False
+        for statement in then:
+            writer.execute(statement, row)
+        return True
+
+    def _statements(self, kind: Kind) -> _Statements:
+        statements = self._compiled.get(kind.name)
+        if statements is None:
             names = tuple(column_types(kind.record))
-            source = "(select " + ", ".join(f"?{n} as {name}" for n, name in enumerate(names, 1)) + ") r"
-            claim, *then = (
-                self._database.dialect.expand(text.replace("{rows}", source).replace("{took}", ""))
-                for text in (kind.claim, *kind.then)
+            one = ", ".join(f"?{number} as {name}" for number, name in enumerate(names, 1))
+            many = ", ".join(f"json_extract(value, '$.{name}') as {name}" for name in names)
+            statements = self._compiled[kind.name] = _Statements(
+                self._expanded(kind, f"(select {one}) r"), self._expanded(kind, f"(select {many} from json_each(?1)) r")
             )
-            compiled = self._compiled[kind.name] = (claim, tuple(then), operator.attrgetter(*names))
-        return compiled
+        return statements
+
+    def _expanded(self, kind: Kind, rows: str) -> tuple[str, ...]:
+        expand = self._database.dialect.expand
+        return tuple(expand(text.replace("{rows}", rows).replace("{took}", "true")) for text in (kind.claim, *kind.then))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Name what makes SQLite refuse a value of a batch."""
+    try:
+        yield
+    except (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.IntegrityError, OverflowError, ValueError) as error:
+        raise BadRecord(str(error)) from error
 
 
 def _adapted(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        import json
-
         return json.dumps(value)
     return value
 

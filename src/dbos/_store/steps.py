@@ -37,7 +37,7 @@ class Step:
 STEP = Kind(
     "step",
     Step,
-    ("workflow_id", "step_id"),
+    {"workflow_id": "workflow_uuid", "step_id": "function_id"},
     f"""
 insert into {{operation_outputs}}
        (workflow_uuid, function_id, function_name, output, error, child_workflow_id, serialization,
@@ -49,7 +49,6 @@ select r.workflow_id, r.step_id, r.name, r.output, r.error, r.child_id, r.serial
  where {OWNED}
  order by r.workflow_id {{lock:w}}
     on conflict do nothing
-returning workflow_uuid as workflow_id, function_id as step_id
 """,
 )
 

@@ -16,8 +16,9 @@ from .._error import (
 from .database import Kind, Session
 from .signals import Key
 
-# The rows a claim, a checkpoint or an outcome may touch: still running, and owned by this execution (ST-20).
-OWNED = "w.status = 'PENDING' and w.owner_xid = r.owner"
+# The rows a checkpoint or an outcome may touch: still running, and owned by this execution (ST-20). The coalesce keeps
+# Postgres from walking the index of all pending runs instead of looking each row up by its key.
+OWNED = "coalesce(w.status, '') = 'PENDING' and w.owner_xid = r.owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,12 @@ select r.workflow_id, r.status, r.name, r.class_name, r.config_name, r.executor_
        {now_ms}, {now_ms}
   from {rows}
 """
-_RETURNING = " on conflict do nothing returning workflow_uuid as workflow_id"
+_KEY = {"workflow_id": "workflow_uuid"}
 _INSERT_INPUT = """
 insert into {workflow_input} (workflow_uuid, inputs, retention_timestamp)
 select r.workflow_id, r.inputs, {now_ms}
-  from {rows} {took}
- where true
+  from {rows}
+ where {took}
     on conflict do nothing
 """
 _INSERT_PARENT_STEP = """
@@ -87,25 +88,26 @@ insert into {operation_outputs}
         application_name, retention_timestamp)
 select r.parent_id, r.parent_step_id, r.name, r.workflow_id, r.started_at_ms, r.started_at_ms, r.application_name,
        {now_ms}
-  from {rows} {took}
- where true
+  from {rows}
+ where {took}
     on conflict do nothing
 """
 
 # A root: nothing to check but that the id is new.
-START = Kind("start", Start, ("workflow_id",), _INSERT + " where true" + _RETURNING, (_INSERT_INPUT,))
+START = Kind("start", Start, _KEY, _INSERT + " where true on conflict do nothing", (_INSERT_INPUT,))
 
 # A child and its parent's record of it are one (EX-51), and only while the parent is still ours.
 START_CHILD = Kind(
     "start_child",
     Start,
-    ("workflow_id",),
+    _KEY,
     _INSERT
     + """
   join {workflow_status} p on p.workflow_uuid = r.parent_id
- where p.status = 'PENDING' and p.owner_xid = r.parent_owner
- order by r.parent_id {lock:p}"""
-    + _RETURNING,
+ where coalesce(p.status, '') = 'PENDING' and p.owner_xid = r.parent_owner
+ order by r.parent_id {lock:p}
+    on conflict do nothing
+""",
     (_INSERT_INPUT, _INSERT_PARENT_STEP),
 )
 
@@ -191,20 +193,19 @@ class Outcome:
 OUTCOME = Kind(
     "outcome",
     Outcome,
-    ("workflow_id",),
+    _KEY,
     f"""
 update {{workflow_status}} as w
    set status = r.status, owner_xid = null, deduplication_id = null, updated_at = {{now_ms}}, completed_at = {{now_ms}}
   from {{rows}}
  where w.workflow_uuid = r.workflow_id and {OWNED}
-returning workflow_uuid as workflow_id
 """,
     (
         """
 insert into {workflow_output} (workflow_uuid, output, error, retention_timestamp)
 select r.workflow_id, r.output, r.error, {now_ms}
-  from {rows} {took}
- where true
+  from {rows}
+ where {took}
     on conflict (workflow_uuid) do update set output = excluded.output, error = excluded.error
 """,
     ),
