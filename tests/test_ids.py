@@ -288,9 +288,9 @@ async def test_reject_refuses_an_existing_id_and_writes_nothing(launch, db, face
         assert await program(1) == 1
     before = workflow_row(db, "used"), db.rows("select * from {workflow_input}")
     for start in (program, lambda number: face.start(program, number)):
-        with pytest.raises(dbos_error.DBOSWorkflowIDInUseError) as caught:
-            with SetWorkflowID("used", workflow_id_reuse_policy="reject"):
-                await start(2)
+        block = SetWorkflowID("used", workflow_id_reuse_policy="reject")
+        with pytest.raises(dbos_error.DBOSWorkflowIDInUseError) as caught, block:
+            await start(2)
         error = caught.value
         assert (error.workflow_id, error.workflow_status, error.workflow_name) == ("used", "SUCCESS", "program")
     assert (workflow_row(db, "used"), db.rows("select * from {workflow_input}")) == before

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from programs import Crash, Unpicklable, rerun, status_of, workflow_row
+from programs import Crash, Gate, Unpicklable, rerun, status_of, step_rows, workflow_row
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
@@ -175,6 +175,67 @@ async def test_the_caller_and_the_starter_see_the_original_exception_object(laun
     assert caught.value is original
 
 
+@pytest.mark.rules("EX-39")
+async def test_an_unserializable_output_raises_in_the_workflow(launch, db, face):
+    """Say nothing of a checkpoint: an async step may record the error, a sync one must not (EX-39)."""
+
+    @face.step()
+    async def step() -> Any:
+        return (number for number in range(3))
+
+    @face.workflow()
+    async def program() -> str:
+        try:
+            await step()
+        except Exception as error:
+            return str(error)
+        return "no error"
+
+    launch()
+    with SetWorkflowID("w"):
+        assert "pickle" in await program()
+
+
+@pytest.mark.rules("EX-39")
+def test_an_unserializable_output_of_a_sync_step_leaves_no_record(launch, db):
+    @DBOS.step()
+    def step() -> Any:
+        return lambda: None
+
+    @DBOS.workflow()
+    def program() -> str:
+        try:
+            step()
+        except Exception as error:
+            return str(error)
+        return "no error"
+
+    launch()
+    with SetWorkflowID("w"):
+        assert "pickle" in program()
+    assert step_rows(db, "w") == []
+
+
+@pytest.mark.rules("EX-39")
+async def test_an_unserializable_exception_raises_the_serializers_error(launch, db, face):
+    @face.step()
+    async def step() -> None:
+        raise Unpicklable("original")
+
+    @face.workflow()
+    async def program() -> str:
+        try:
+            await step()
+        except TypeError as error:
+            return str(error)
+        return "no error"
+
+    launch()
+    with SetWorkflowID("w"):
+        assert await program() == "this exception refuses to be pickled"
+    assert step_rows(db, "w") == []
+
+
 @pytest.mark.rules("EX-40", "ST-17", "EX-6")
 async def test_completion_stamps_times_and_frees_the_deduplication_id(launch, db, face):
     @face.workflow()
@@ -193,21 +254,30 @@ async def test_completion_stamps_times_and_frees_the_deduplication_id(launch, db
 
 @pytest.mark.rules("EX-40", "ERR-5")
 async def test_swallowing_a_cancellation_does_not_change_the_outcome(launch, db, face):
+    gate = Gate()
+    swallowed: list[BaseException] = []
+
     @face.step()
     async def step() -> None: ...
 
     @face.workflow()
     async def program() -> str:
-        await face.dbos.cancel_workflow("w")
+        await gate.wait()
         try:
             await step()
-        except BaseException:
-            return "swallowed"
-        return "never seen"
+        except BaseException as error:
+            swallowed.append(error)
+        return "unseen"
 
     launch()
-    with pytest.raises(dbos_error.DBOSAwaitedWorkflowCancelledError), SetWorkflowID("w"):
-        await program()
+    with SetWorkflowID("w"):
+        handle = await face.start(program)
+    await gate.reached()
+    await face.dbos.cancel_workflow("w")
+    gate.open()
+    with pytest.raises(dbos_error.DBOSAwaitedWorkflowCancelledError):
+        await handle.get_result()
+    assert isinstance(swallowed[0], dbos_error.DBOSWorkflowCancelledError)
     assert status_of(db, "w") == "CANCELLED"
     assert db.rows("select * from {workflow_output}") == []
 

@@ -365,20 +365,19 @@ def test_recovered_async_parents_of_called_children_need_few_threads(launch, db)
     async def parent(number: int) -> int:
         return await child(number) + 100
 
-    launch(max_executor_threads=4)
-
-    async def main() -> None:
+    async def start() -> None:
         for number in range(12):
             with SetWorkflowID(f"parent{number}"):
                 await DBOS.start_workflow_async(parent, number)
         await until(lambda: len(entered) == 12)
-        stuck[0] = False
-        DBOS.destroy()
-        launch(max_executor_threads=4)
-        results = await asyncio.gather(*(DBOS.get_result_async(f"parent{number}") for number in range(12)))
-        assert results == [number + 100 for number in range(12)]
 
-    asyncio.run(asyncio.wait_for(main(), 60))
+    launch(max_executor_threads=4)
+    asyncio.run(start())
+    assert {row["status"] for row in workflow_rows(db)} == {"PENDING"}
+    stuck[0] = False
+    DBOS.destroy()
+    launch(max_executor_threads=4)
+    assert [DBOS.get_result(f"parent{number}") for number in range(12)] == [number + 100 for number in range(12)]
 
 
 @pytest.mark.rules("EX-45", "ST-32", "MGT-40a")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import threading
 from typing import Any
 
 import pytest
-from programs import Crash, Gate, Unpicklable, logged, rerun, says, step_names, step_rows, workflow_row
+from programs import Crash, Gate, logged, rerun, says, step_names, step_rows, workflow_row
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
@@ -403,68 +405,7 @@ async def test_reads_in_a_workflow_are_replayed_from_their_records(launch, db, f
     assert await rerun(face, db, "w") == expected
 
 
-@pytest.mark.rules("EX-39")
-async def test_an_unserializable_output_raises_in_the_workflow(launch, db, face):
-    """Say nothing of a checkpoint: an async step may record the error, a sync one must not (EX-39)."""
-
-    @face.step()
-    async def step() -> Any:
-        return (number for number in range(3))
-
-    @face.workflow()
-    async def program() -> str:
-        try:
-            await step()
-        except Exception as error:
-            return str(error)
-        return "no error"
-
-    launch()
-    with SetWorkflowID("w"):
-        assert "pickle" in await program()
-
-
-@pytest.mark.rules("EX-39")
-def test_an_unserializable_output_of_a_sync_step_leaves_no_record(launch, db):
-    @DBOS.step()
-    def step() -> Any:
-        return lambda: None
-
-    @DBOS.workflow()
-    def program() -> str:
-        try:
-            step()
-        except Exception as error:
-            return str(error)
-        return "no error"
-
-    launch()
-    with SetWorkflowID("w"):
-        assert "pickle" in program()
-    assert step_rows(db, "w") == []
-
-
-@pytest.mark.rules("EX-39")
-async def test_an_unserializable_exception_raises_the_serializers_error(launch, db, face):
-    @face.step()
-    async def step() -> None:
-        raise Unpicklable("original")
-
-    @face.workflow()
-    async def program() -> str:
-        try:
-            await step()
-        except TypeError as error:
-            return str(error)
-        return "no error"
-
-    launch()
-    with SetWorkflowID("w"):
-        assert await program() == "this exception refuses to be pickled"
-    assert step_rows(db, "w") == []
-
-
-@pytest.mark.rules("EX-42", "RV-50", "FT-28")
+@pytest.mark.rules("EX-24", "EX-42", "RV-50", "FT-28")
 async def test_an_operation_outlives_the_loss_of_its_connections(launch, db, face):
     if db.dialect != "postgres":
         pytest.skip("a file has no connection to lose")
@@ -491,6 +432,33 @@ async def test_an_operation_outlives_the_loss_of_its_connections(launch, db, fac
         assert await handle.get_result() == 2
     assert step_names(db, handle.workflow_id) == [(1, "step"), (2, "step")]
     assert not says(records, "traceback", logging.CRITICAL)
+
+
+@pytest.mark.rules("EX-42", "CFG-29")
+def test_an_operation_waits_while_another_process_holds_the_file(launch, db):
+    if db.dialect != "sqlite":
+        pytest.skip("only a file is locked as a whole")
+    gate = Gate()
+
+    @DBOS.step(name="step")
+    def step() -> int:
+        gate.hold()
+        return 1
+
+    @DBOS.workflow()
+    def program() -> int:
+        return step() + step()
+
+    launch()
+    handle = DBOS.start_workflow(program)
+    other = sqlite3.connect(db.url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)
+    other.execute("begin immediate")
+    gate.open()
+    threading.Event().wait(0.2)
+    other.rollback()
+    assert handle.get_result() == 2
+    other.close()
+    assert step_names(db, handle.workflow_id) == [(1, "step"), (2, "step")]
 
 
 @pytest.mark.rules("EX-42", "RV-51")

@@ -8,6 +8,7 @@ import pickle
 import time
 from typing import Any
 
+import psycopg
 import pytest
 from programs import Crash, Gate, logged, says
 
@@ -133,7 +134,7 @@ async def test_what_cannot_be_read_is_shown_as_stored_with_a_warning(launch, db,
 
 @pytest.mark.rules("INS-14", "PK-3")
 def test_the_status_words_are_an_enum():
-    words = "PENDING SUCCESS ERROR MAX_RECOVERY_ATTEMPTS_EXCEEDED CANCELLED ENQUEUED DELAYED".split()
+    words = ["PENDING", "SUCCESS", "ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED", "ENQUEUED", "DELAYED"]
     assert {member.name: member.value for member in WorkflowStatusString} == {word: word for word in words}
 
 
@@ -157,31 +158,30 @@ async def _three(launch: Any, face: Any) -> None:
         await face.dbos.enqueue_workflow("nobody-listens", face.fn(alpha), 2)
 
 
+FILTERS: list[tuple[dict[str, Any], set[str]]] = [
+    ({}, {"a1", "b1", "a2"}),
+    ({"status": "SUCCESS"}, {"a1"}),
+    ({"status": ["ERROR", "ENQUEUED"]}, {"b1", "a2"}),
+    ({"status": "NO_SUCH_STATUS"}, set()),
+    ({"name": "alpha"}, {"a1", "a2"}),
+    ({"name": ["alpha", "beta"]}, {"a1", "b1", "a2"}),
+    ({"workflow_ids": ["b1", "absent"]}, {"b1"}),
+    ({"workflow_ids": ["absent"]}, set()),
+    ({"workflow_ids": []}, {"a1", "b1", "a2"}),
+    ({"workflow_id_prefix": "a"}, {"a1", "a2"}),
+    ({"workflow_id_prefix": "_1"}, set()),
+    ({"app_version": "v1"}, {"a1", "b1", "a2"}),
+    ({"app_version": "v0"}, set()),
+    ({"executor_id": "local"}, {"a1", "b1", "a2"}),
+    ({"queue_name": "nobody-listens"}, {"a2"}),
+    ({"name": "alpha", "status": "SUCCESS"}, {"a1"}),
+    ({"status": [], "name": "beta"}, {"b1"}),
+    ({"has_parent": True}, set()),
+]
+
+
 @pytest.mark.rules("INS-3", "INS-6", "INS-7", "INS-11b")
-@pytest.mark.parametrize(
-    ("filters", "expected"),
-    [
-        ({}, {"a1", "b1", "a2"}),
-        ({"status": "SUCCESS"}, {"a1"}),
-        ({"status": ["ERROR", "ENQUEUED"]}, {"b1", "a2"}),
-        ({"status": "NO_SUCH_STATUS"}, set()),
-        ({"name": "alpha"}, {"a1", "a2"}),
-        ({"name": ["alpha", "beta"]}, {"a1", "b1", "a2"}),
-        ({"workflow_ids": ["b1", "absent"]}, {"b1"}),
-        ({"workflow_ids": ["absent"]}, set()),
-        ({"workflow_ids": []}, {"a1", "b1", "a2"}),
-        ({"workflow_id_prefix": "a"}, {"a1", "a2"}),
-        ({"workflow_id_prefix": "_1"}, set()),
-        ({"app_version": "v1"}, {"a1", "b1", "a2"}),
-        ({"app_version": "v0"}, set()),
-        ({"executor_id": "local"}, {"a1", "b1", "a2"}),
-        ({"queue_name": "nobody-listens"}, {"a2"}),
-        ({"name": "alpha", "status": "SUCCESS"}, {"a1"}),
-        ({"status": [], "name": "beta"}, {"b1"}),
-        ({"has_parent": True}, set()),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("filters", "expected"), FILTERS, ids=[str(filters) for filters, _ in FILTERS])
 async def test_filters_combine_with_and_and_their_lists_with_or(launch, face, filters, expected):
     await _three(launch, face)
     listed = await face.dbos.list_workflows(**filters)
@@ -251,10 +251,20 @@ async def test_a_listing_shows_own_and_unclaimed_workflows(launch, db, face):
     for owner in ("testapp", "another", None):
         with SetWorkflowID(f"of-{owner}"):
             await program()
-        db.execute(
-            "update {workflow_status} set application_name = ? where workflow_uuid = ?", owner, f"of-{owner}"
-        )
+        db.execute("update {workflow_status} set application_name = ? where workflow_uuid = ?", owner, f"of-{owner}")
     assert {status.workflow_id for status in await face.dbos.list_workflows()} == {"of-testapp", "of-None"}
+
+
+@pytest.mark.rules("INS-12", "CFG-36")
+async def test_a_listing_that_takes_too_long_is_given_up(launch, db, face):
+    if db.dialect != "postgres":
+        pytest.skip("a file has no statement timeout")
+    launch(observability_query_timeout_sec=0.2)
+    with psycopg.connect(db.url) as other:
+        other.execute("lock table dbos.workflow_status in access exclusive mode")
+        with pytest.raises(dbos_error.DBOSQueryTimeoutError) as caught:
+            await face.dbos.list_workflows()
+    assert caught.value.timeout_seconds == 0.2
 
 
 @pytest.mark.rules("INS-2")

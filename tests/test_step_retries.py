@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from programs import Crash, logged, looping, rerun, step_rows
+from programs import Crash, logged, looping, rerun, step_rows, until
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
@@ -242,9 +242,7 @@ def test_an_async_should_retry_of_a_sync_step_is_refused_at_the_call(launch, how
         if how == "decorated":
             step()
         else:
-            DBOS.run_step(
-                {"retries_allowed": True, "interval_seconds": 0.001, "should_retry": should_retry}, function
-            )
+            DBOS.run_step({"retries_allowed": True, "interval_seconds": 0.001, "should_retry": should_retry}, function)
 
     launch()
     with pytest.raises(dbos_error.DBOSException, match="is sync but should_retry is async"):
@@ -369,8 +367,7 @@ async def test_waiting_for_a_retry_leaves_the_loop_free(launch, face):
         await step()
 
     async def other() -> None:
-        while not order:
-            await asyncio.sleep(0)
+        await until(lambda: order)
         order.append("other")
 
     launch()

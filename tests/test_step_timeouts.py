@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import Any
 
@@ -91,10 +92,8 @@ async def test_a_step_within_its_time_keeps_its_outcome(launch):
 async def test_a_step_that_swallows_the_cancellation_still_times_out(launch):
     @DBOS.step(timeout_seconds=0.01)
     async def step() -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            pass
         return "too late"
 
     @DBOS.workflow()
@@ -361,6 +360,28 @@ async def test_a_preemptible_step_notices_a_cancellation_written_by_another_proc
     db.execute("update {workflow_status} set status = 'CANCELLED', owner_xid = null where workflow_uuid = 'w'")
     with pytest.raises(dbos_error.DBOSAwaitedWorkflowCancelledError):
         await handle.get_result()
+
+
+@pytest.mark.rules("STEP-27", "STEP-25", "MGT-14")
+async def test_a_preemptible_step_cancelled_and_resumed_at_once_completes(launch):
+    released = asyncio.Event()
+
+    @DBOS.step(name="step", preemptible=True)
+    async def step() -> str:
+        await released.wait()
+        return "completed"
+
+    @DBOS.workflow()
+    async def program() -> str:
+        return await step()
+
+    launch()
+    with SetWorkflowID("w"):
+        handle = await DBOS.start_workflow_async(program)
+    await DBOS.cancel_workflow_async("w")
+    resumed = await DBOS.resume_workflow_async("w")
+    released.set()
+    assert await resumed.get_result() == await handle.get_result() == "completed"
 
 
 @pytest.mark.rules("STEP-26")

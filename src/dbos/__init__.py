@@ -23,13 +23,9 @@ from ._migrations import run_dbos_database_migrations
 from ._model.config import DBOSConfig
 from ._model.records import (
     DuplicationPolicy,
-    EnqueueOptions,
-    SendMessage,
     StepInfo,
     StepOptions,
-    VersionInfo,
     WorkflowIDReusePolicy,
-    WorkflowSchedule,
     WorkflowStatus,
 )
 from ._model.serialize import DBOSPortableJSONSerializer, Serializer, WorkflowSerializationFormat
@@ -46,9 +42,7 @@ __all__ = [
     "DBOSContextSetAuth",
     "DBOSPortableJSONSerializer",
     "DuplicationPolicy",
-    "EnqueueOptions",
     "PortableWorkflowError",
-    "SendMessage",
     "Serializer",
     "SetEnqueueOptions",
     "SetShardKey",
@@ -58,11 +52,9 @@ __all__ = [
     "StepInfo",
     "StepOptions",
     "StepReservation",
-    "VersionInfo",
     "WorkflowHandle",
     "WorkflowHandleAsync",
     "WorkflowIDReusePolicy",
-    "WorkflowSchedule",
     "WorkflowSerializationFormat",
     "WorkflowStatus",
     "WorkflowStatusString",

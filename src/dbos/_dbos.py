@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from . import _decorators as decorators
 from . import _lifecycle as lifecycle
 from ._engine import color
-from ._engine.context import Auth, Context, StepStatus, current, enter, require
+from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
 from ._ops import search, steps, timers, waiting, workflows
@@ -51,8 +51,7 @@ class Variable(Generic[T]):
 
 def _workflow_id() -> str | None:
     """The id of the running workflow, also inside its steps; None outside workflows."""
-    here = current()
-    return here.run.workflow_id if here is not None and here.run is not None else None
+    return running_workflow_id()
 
 
 def _step_id() -> int | None:

@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._engine.context import running_workflow_id
 from ._engine.recovery import requeue
 from ._engine.registry import REGISTRY, class_name_of
 from ._engine.runtime import Runtime, install, installed
 from ._error import DBOSException, DBOSInitializationError
 from ._model import logs
-from ._model.config import Settings, resolve
+from ._model.config import Settings, environment_version, resolve
+from ._model.config import executor_id as resolved_executor_id
 from ._model.serialize import Codec
 from ._model.version import VERSION
 from ._service.dispatcher import Dispatcher
@@ -64,7 +66,7 @@ def instance(cls: type[DBOS], config: Mapping[str, Any], others: Mapping[str, An
         if _application is None:
             settings = resolve({**others, **config} if any(others.values()) else config)
             facade = object.__new__(cls)
-            logs.configure(settings)
+            logs.configure(settings, running_workflow_id)
             _application = Application(facade, settings)
             logger.info("Initializing DBOS (%s)", VERSION)
         return _application.facade  # type: ignore[no-any-return]  # made by this function
@@ -83,12 +85,12 @@ def too_early(function_name: str | None = None) -> DBOSException:
 
 def application_version() -> str:
     """Return the application version in force (CFG-40)."""
-    return _application.version if _application is not None else logs.environment_version()
+    return _application.version if _application is not None else environment_version()
 
 
 def executor_id() -> str:
     """Return the executor id in force (CFG-45)."""
-    return _application.executor_id if _application is not None else logs.environment_executor()
+    return _application.executor_id if _application is not None else resolved_executor_id(None)
 
 
 def launch() -> None:
@@ -161,7 +163,7 @@ def _pending(node: Runtime) -> list[str]:
 
 
 def _warn_of_keys_without_effect(settings: Settings) -> None:
-    if settings.conductor_key:
+    if settings.has_conductor_key:
         logger.warning("conductor_key has no effect: this implementation needs no control plane; executors recover by themselves")
     if settings.run_admin_server:
         logger.warning("run_admin_server has no effect: this implementation has no admin server; use the `dbos` command line")
@@ -169,18 +171,17 @@ def _warn_of_keys_without_effect(settings: Settings) -> None:
 
 def opening_of(settings: Settings) -> Opening:
     """Return how the settings say to open the system database."""
-    kwargs = settings.db_engine_kwargs
-    connect_args = kwargs.get("connect_args", {})
+    connect_args = settings.engine_kwargs["connect_args"]
     return Opening(
         url=settings.system_database_url,
         engine=settings.system_database_engine,
         schema=settings.system_schema,
-        pool_size=int(kwargs.get("pool_size", settings.sys_db_pool_size or 20)),
-        pool_timeout_sec=float(kwargs.get("pool_timeout", 30)),
+        pool_size=settings.pool_size,
+        pool_timeout_sec=float(settings.engine_kwargs.get("pool_timeout", 30)),
         connect_timeout=int(connect_args.get("connect_timeout", 10)),
         application_name=connect_args.get("application_name"),
         idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
-        observe_timeout_ms=settings.observability_query_timeout_ms,
+        observe_timeout_ms=settings.observe_timeout_ms,
         listen_notify=settings.use_listen_notify,
     )
 

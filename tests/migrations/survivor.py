@@ -1,7 +1,7 @@
-"""The program whose runs are kept in `fixtures/`: finished ones, and some that died between two steps.
+"""The program whose runs are kept in `fixtures/`: some finished, some died halfway.
 
-Runs under any `dbos` of the 2.x and 3.x lines. `write_fixtures` ran it under 2.31.0 and 3.4.0; a test registers it again
-and finds its unfinished runs in the loaded database.
+Runs under any `dbos` of the 2.x and 3.x lines. `write_fixtures` ran it under 2.31.0 and 3.4.0; a test registers it
+again and finds its unfinished runs in the loaded database.
 
 What the databases hold, all of application `testapp`, version `v1`, executor `local`:
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import survivor
-from dbos import DBOS
 from loading import WRITERS, load
+
+from dbos import DBOS
 
 pytestmark = pytest.mark.parametrize("writer", WRITERS)
 

@@ -1,7 +1,7 @@
 """Fill a database with the runs that `survivor` describes, then die in the middle of the unfinished ones.
 
-A development aid, no test: run it as `python write_fixtures.py URL` under the `dbos` whose data is wanted, then dump the
-database (see `fixtures/README.md`).
+A development aid, no test: run it as `python write_fixtures.py URL` under the `dbos` whose data is wanted, then dump
+the database (see `fixtures/README.md`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import survivor
+
 from dbos import DBOS, SetWorkflowID
 
 arrived = threading.Semaphore(0)

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
+
 from dbos._store.address import Address, connect, execute, parse, quote
 from dbos._store.script import Rendering, scripts
 
@@ -103,12 +104,16 @@ def sqlite_catalog(path: str) -> Catalog:
     """Return the columns, foreign keys and indexes of every table."""
     found: Catalog = {"columns": [], "foreign keys": [], "indexes": []}
     with closing(sqlite3.connect(path)) as connection:
-        tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table' order by 1")]
+        tables = [
+            row[0] for row in connection.execute("select name from sqlite_master where type = 'table' order by 1")
+        ]
         for table in tables:
             for row in connection.execute("select * from pragma_table_xinfo(?)", (table,)):
                 found["columns"].append((table, *(_plain(value) for value in row[1:])))
             found["foreign keys"] += [(table, *row[2:]) for row in _pragma(connection, "foreign_key_list", table)]
-            found["indexes"] += [(table, *row[1:], *_index(connection, row[1])) for row in sorted(_indexes(connection, table))]
+            found["indexes"] += [
+                (table, *row[1:], *_index(connection, row[1])) for row in sorted(_indexes(connection, table))
+            ]
     return found
 
 

@@ -7,9 +7,10 @@ from contextlib import closing
 import psycopg
 import pytest
 from catalogs import temporary_postgres
+from psycopg.conninfo import conninfo_to_dict
+
 from dbos._error import DBOSInitializationError
 from dbos._store.address import connect, execute, parse, quote
-from psycopg.conninfo import conninfo_to_dict
 
 
 @pytest.mark.rules("CFG-20", "SDB-1", "SDB-2")
@@ -71,9 +72,7 @@ def test_a_text_that_is_no_url_is_refused_without_being_shown() -> None:
 
 
 @pytest.mark.rules("CFG-25")
-@pytest.mark.parametrize(
-    ("query", "timeout"), [("", None), ("?connect_timeout=7", 7), ("?connect_timeout=soon", None)]
-)
+@pytest.mark.parametrize(("query", "timeout"), [("", None), ("?connect_timeout=7", 7), ("?connect_timeout=soon", None)])
 def test_a_numeric_connect_timeout_is_read(query: str, timeout: int | None) -> None:
     address = parse(f"postgresql://h/db{query}")
     assert address.connect_timeout == timeout

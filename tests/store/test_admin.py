@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from catalogs import build_postgres, temporary_postgres
+
 from dbos._store.address import Address, connect, execute, parse, quote
 from dbos._store.admin import create_database, grant_role, reset, role_statements
 from dbos._store.migrate import migrate_postgres, migrate_sqlite

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from catalogs import build_postgres, postgres_catalog, temporary_postgres
+
 from dbos._error import DBOSException, DBOSInitializationError
 from dbos._store.address import Address, connect, execute, quote
 from dbos._store.migrate import LATEST_VERSION, migrate_postgres, verify_postgres

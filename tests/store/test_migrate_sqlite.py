@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from catalogs import Catalog, build_sqlite, sqlite_catalog
+
 from dbos._error import DBOSInitializationError
 from dbos._store.migrate import migrate_sqlite, verify_sqlite
 
@@ -69,7 +70,9 @@ def test_an_older_database_becomes_the_newest(path: str, version: int) -> None:
 def test_a_database_of_2_31_0_is_upgraded_in_place_and_keeps_its_rows(path: str) -> None:
     load(path, "2_31_0")
     payloads = "select workflow_uuid, inputs, output, error from workflow_status order by 1"
-    steps = "select workflow_uuid, function_id, function_name, output, serialization from operation_outputs order by 1, 2"
+    steps = (
+        "select workflow_uuid, function_id, function_name, output, serialization from operation_outputs order by 1, 2"
+    )
     with opened(path) as connection:
         before = [connection.execute(statement).fetchall() for statement in (payloads, steps)]
         earliest = time.time_ns() // 1_000_000 - 2

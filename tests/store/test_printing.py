@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 from catalogs import postgres_catalog, temporary_postgres
+
 from dbos._store.address import Address, connect, execute, parse, quote
 from dbos._store.migrate import LATEST_VERSION, migrate_postgres, verify_postgres
 from dbos._store.printing import migration_number, print_migrations

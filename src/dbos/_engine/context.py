@@ -159,6 +159,12 @@ def current() -> Context | None:
     return _current.get()
 
 
+def running_workflow_id() -> str | None:
+    """Return the id of the running workflow, also inside its steps; None outside workflows."""
+    here = _current.get()
+    return here.run.workflow_id if here is not None and here.run is not None else None
+
+
 def workflow_run() -> Run | None:
     """Return the run whose workflow code this is, or None in a step and outside workflows."""
     here = _current.get()

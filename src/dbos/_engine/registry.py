@@ -44,6 +44,7 @@ class Workflow:
     serialization: WorkflowSerializationFormat | None = None
     validate: Callable[..., Any] | None = None
     is_temporary: bool = False
+    takes_self: bool = False  # its first parameter is called `self`
     generation: int = 0  # of the registry it was added to: destroying the registry forgets it
 
 
@@ -96,6 +97,7 @@ class Registry:
             if not workflow.is_temporary:
                 _warn_duplicate(workflow.name)
         workflow.generation = self.generation
+        workflow.takes_self = next(iter(inspect.signature(workflow.function).parameters), None) == "self"
         self.workflows[workflow.name] = workflow
 
     def add_step(self, name: str, kind: Literal["step", "transaction"]) -> None:

@@ -77,7 +77,7 @@ class Runtime(Node):
             codec,
             Threads(settings.max_executor_threads),
             application_name=settings.name,
-            poll_sec=settings.notification_listener_polling_interval_sec,
+            poll_sec=settings.notification_polling_sec,
         )
         self.settings = settings
         self.registry = registry

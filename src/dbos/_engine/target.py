@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from .._error import DBOSWorkflowFunctionNotFoundError
-from .registry import REGISTRY, FunctionInfo, Registry, class_name_of
+from .registry import REGISTRY, FunctionInfo, Registry, Workflow, class_name_of
 from .workflow import Target
 
 
@@ -35,7 +34,7 @@ def method_target(info: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, A
     assert workflow is not None
     first = args[0] if args else None
     if info.class_info is None:
-        _refuse_unregistered(workflow.function, workflow.name, args)
+        _refuse_unregistered(workflow, args)
         return Target(info, workflow, None, None, (), args, kwargs)
     if isinstance(first, type):
         return Target(info, workflow, info.class_info.name, None, (first,), args[1:], kwargs)
@@ -48,17 +47,15 @@ def method_target(info: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, A
     return Target(info, workflow, class_name_of(type(first)), config_name, (first,), args[1:], kwargs)
 
 
-def _refuse_unregistered(function: Callable[..., Any], name: str, args: tuple[Any, ...]) -> None:
-    if not args:
-        return
-    if isinstance(args[0], type):
+def _refuse_unregistered(workflow: Workflow, args: tuple[Any, ...]) -> None:
+    """Refuse a method whose class is not registered (DEC-36)."""
+    if args and isinstance(args[0], type):
         raise Exception(
-            f"Function {name} was called with {args[0].__qualname__}, which appears to be a class, but is not properly "
-            f"registered: decorate the class with @DBOS.dbos_class()"
+            f"Function {workflow.name} was called with {args[0].__qualname__}, which appears to be a class, but is not "
+            f"properly registered: decorate the class with @DBOS.dbos_class()"
         )
-    parameters = inspect.signature(function).parameters
-    if next(iter(parameters), None) == "self":
+    if args and workflow.takes_self:
         raise Exception(
-            f"Function {name} was called with {type(args[0]).__qualname__}, which appears to be a class instance, but is "
-            f"not properly registered: decorate the class with @DBOS.dbos_class()"
+            f"Function {workflow.name} was called with {type(args[0]).__qualname__}, which appears to be a class instance, "
+            f"but is not properly registered: decorate the class with @DBOS.dbos_class()"
         )

@@ -1,8 +1,127 @@
-from typing import *
-from dataclasses import make_dataclass
+"""The values users receive and give: statuses, steps, versions, schedules, options."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, Union
+
+DuplicationPolicy = Literal["reject", "return-existing"]
+WorkflowIDReusePolicy = Literal["return-existing", "reject"]
+
+
+class WorkflowInputs(TypedDict):
+    """The arguments a workflow was called with."""
+
+    args: Any
+    kwargs: dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
 class WorkflowStatus:
-    def __init__(self,**k): self.__dict__.update(k)
-class StepInfo(TypedDict): pass
-StepInfo=dict
-StepOptions=EnqueueOptions=SendMessage=VersionInfo=WorkflowSchedule=dict
-DuplicationPolicy=WorkflowIDReusePolicy=str
+    """How a workflow stands. Times are epoch milliseconds.
+
+    An input, output or error that cannot be deserialized is its stored text.
+    """
+
+    workflow_id: str
+    status: str
+    name: str
+    class_name: str | None = None
+    config_name: str | None = None
+    authenticated_user: str | None = None
+    assumed_role: str | None = None
+    authenticated_roles: list[str] | None = None
+    input: WorkflowInputs | None = None
+    output: Any = None
+    error: Exception | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    queue_name: str | None = None
+    executor_id: str | None = None
+    app_version: str | None = None
+    workflow_timeout_ms: int | None = None
+    workflow_deadline_epoch_ms: int | None = None
+    deduplication_id: str | None = None
+    priority: int | None = None
+    queue_partition_key: str | None = None
+    forked_from: str | None = None
+    was_forked_from: bool = False
+    parent_workflow_id: str | None = None
+    dequeued_at: int | None = None
+    delay_until_epoch_ms: int | None = None
+    completed_at: int | None = None
+    attributes: dict[str, Any] | None = None
+    schedule_name: str | None = None
+    application_name: str | None = None
+    shard_key: str | None = None
+    parent_shard_key: str | None = None
+    app_id: str | None = None
+    recovery_attempts: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle by attribute name, so that other versions of the class can read it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore known attributes, also from versions that kept more or fewer."""
+        values = state[1] if isinstance(state, tuple) else state
+        for name, field in self.__dataclass_fields__.items():
+            setattr(self, name, values.get(name, None if field.default is field.default_factory else field.default))
+
+
+class StepInfo(TypedDict):
+    """What a step recorded. Times are epoch milliseconds."""
+
+    function_id: int
+    function_name: str
+    output: Any
+    error: Exception | None
+    child_workflow_id: str | None
+    child_shard_key: str | None
+    started_at_epoch_ms: int | None
+    completed_at_epoch_ms: int | None
+
+
+class VersionInfo(TypedDict):
+    """A registered application version. Times are epoch milliseconds."""
+
+    version_id: str
+    version_name: str
+    version_timestamp: int
+    created_at: int
+    application_name: str | None
+
+
+class WorkflowSchedule(TypedDict):
+    """A schedule as it is stored."""
+
+    schedule_id: str
+    schedule_name: str
+    workflow_name: str
+    workflow_class_name: str | None
+    schedule: str
+    status: str
+    context: Any
+    last_fired_at: str | None
+    automatic_backfill: bool
+    cron_timezone: str | None
+    queue_name: str | None
+    application_name: str | None
+
+
+class StepOptions(TypedDict, total=False):
+    """How `DBOS.run_step` runs a function; the parameters of `@DBOS.step`."""
+
+    name: str | None
+    retries_allowed: bool
+    interval_seconds: float
+    max_attempts: int
+    backoff_rate: float
+    should_retry: Callable[[BaseException], Union[bool, Awaitable[bool]]] | None  # noqa: UP007
+    preemptible: bool
+    timeout_seconds: float | None
+
+
+for _class in (WorkflowStatus, StepInfo, VersionInfo, WorkflowSchedule, StepOptions):
+    _class.__module__ = "dbos"

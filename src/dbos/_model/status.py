@@ -1,3 +1,32 @@
+"""The states of a workflow, and which may follow which."""
+
+from __future__ import annotations
+
 from enum import Enum
-class WorkflowStatusString(str,Enum):
-    PENDING="PENDING"
+
+
+class WorkflowStatusString(Enum):
+    """The status of a workflow; the value is the name."""
+
+    PENDING = "PENDING"
+    SUCCESS = "SUCCESS"
+    ERROR = "ERROR"
+    MAX_RECOVERY_ATTEMPTS_EXCEEDED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+    CANCELLED = "CANCELLED"
+    ENQUEUED = "ENQUEUED"
+    DELAYED = "DELAYED"
+
+
+ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
+TERMINAL = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+
+# From each status, the statuses that may follow it (chapter 4, 4.7.2); rewinding a terminal run to ENQUEUED aside.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    "DELAYED": frozenset({"ENQUEUED", "CANCELLED"}),
+    "ENQUEUED": frozenset({"PENDING", "CANCELLED"}),
+    "PENDING": frozenset({"SUCCESS", "ERROR", "CANCELLED", "ENQUEUED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}),
+    "CANCELLED": frozenset({"ENQUEUED", "CANCELLED"}),
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": frozenset({"ENQUEUED", "CANCELLED"}),
+    "SUCCESS": frozenset(),
+    "ERROR": frozenset(),
+}

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from .._error import DBOSException
 from .._model.retry import Backoff
+from . import faults
 from .sql import Dialect
 
 T = TypeVar("T")
@@ -93,7 +94,14 @@ class Database:
 
     def transact(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction; repeat it whole while the database cannot be reached."""
-        return self.persist(lambda: self._transact(work))
+
+        def once() -> T:
+            faults.reach("before commit")
+            result = self._transact(work)
+            faults.reach("after commit")
+            return result
+
+        return self.persist(once)
 
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""

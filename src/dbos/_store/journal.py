@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .._error import DBOSException
 from .._model.retry import Backoff
+from . import faults
 from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, key_of
 from .ticket import Ticket, wake
 
@@ -242,6 +243,7 @@ class Journal:
         for entry in batch:
             by_kind.setdefault(entry.kind.name, []).append(entry)
         groups = list(by_kind.values())
+        faults.reach("before commit")
         try:
             took = lane.write([(group[0].kind, [entry.record for entry in group]) for group in groups])
         except BadRecord as bad:
@@ -250,6 +252,7 @@ class Journal:
                 return []
             middle = len(batch) // 2
             return self._write(lane, batch[:middle]) + self._write(lane, batch[middle:])
+        faults.reach("after commit")
         self.commits += 1
         self.records += len(batch)
         now = time.monotonic()

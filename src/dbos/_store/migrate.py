@@ -53,6 +53,8 @@ def migrate_postgres(
             _create_whole(connection, schema, listen_notify)
             return
         pending = scripts("cockroach" if cockroach else "postgres", above=version, notify=listen_notify)
+        if fresh:
+            pending = [script for script in pending if script.mode != "upgrade"]
         _apply(connection, Rendering(schema, concurrently=not cockroach, pinned=not cockroach), pending)
 
 
