@@ -275,11 +275,33 @@ def test_a_handle_raises_after_destroy(launch):
     retrieved: WorkflowHandle[None] = DBOS.retrieve_workflow(handle.workflow_id)
     DBOS.destroy()
     try:
-        for item in (handle, retrieved):
-            with pytest.raises(dbos_error.DBOSException):
-                item.get_result()
+        with pytest.raises(dbos_error.DBOSException):
+            retrieved.get_result()
     finally:
         gate.open()
+    with pytest.raises(dbos_error.DBOSException):
+        handle.get_result()
+
+
+@pytest.mark.rules("HND-10", "LIF-32")
+def test_a_start_handle_does_not_wait_for_an_abandoned_body(launch):
+    """Raise at once (3.4.0 raises when the abandoned body reaches its next database call)."""
+    release = threading.Event()
+
+    @DBOS.workflow()
+    def program() -> None:
+        release.wait(3)
+
+    launch()
+    handle = DBOS.start_workflow(program)
+    DBOS.destroy()
+    before = time.monotonic()
+    try:
+        with pytest.raises(dbos_error.DBOSException):
+            handle.get_result()
+        assert time.monotonic() - before < 2
+    finally:
+        release.set()
 
 
 @pytest.mark.rules("HND-11", "SER-30", "SER-31", "INS-1")

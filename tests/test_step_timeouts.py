@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from typing import Any
 
 import pytest
@@ -405,13 +406,14 @@ async def test_a_preemptible_step_without_cancellation_keeps_its_outcome(launch,
 async def test_a_deadline_during_the_cleanup_of_a_cancellation_is_no_timeout(launch, db):
     events: list[str] = []
 
-    @DBOS.step(preemptible=True, timeout_seconds=3)
+    @DBOS.step(preemptible=True, timeout_seconds=2.5)
     async def step() -> None:
+        deadline = time.monotonic() + 2.5
         events.append("begun")
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(3.2)
+            await asyncio.sleep(deadline - time.monotonic() + 0.1)
             events.append("cleaned up")
 
     @DBOS.workflow()

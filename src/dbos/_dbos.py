@@ -12,7 +12,7 @@ from ._engine import color
 from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
-from ._ops import search, steps, timers, waiting, workflows
+from ._ops import queues, search, steps, timers, waiting, workflows
 
 T = TypeVar("T")
 
@@ -155,6 +155,8 @@ class DBOS:
     # --- workflows
     start_workflow = verb(workflows.start_workflow, check=False)
     start_workflow_async = verb_async(workflows.start_workflow)
+    enqueue_workflow = verb(queues.enqueue_workflow, check=False)
+    enqueue_workflow_async = verb_async(queues.enqueue_workflow)
     retrieve_workflow = verb(workflows.retrieve_workflow)
     retrieve_workflow_async = verb_async(workflows.retrieve_workflow)
     get_result = verb(workflows.get_result)

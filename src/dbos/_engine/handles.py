@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from .color import run_now
+from .color import Io, run_now
 from .context import Run
+from .runtime import Node
 from .status import status_or_raise
 from .waiting import handle_result
 
@@ -122,3 +123,8 @@ class HandleAsync(_Held[R]):
     async def get_status(self) -> WorkflowStatus:
         """Return the workflow's status."""
         return await status_or_raise(self._node, self._node.looping, self.workflow_id)
+
+
+def handle(node: Node, io: Io, workflow_id: str, run: Run | None = None) -> Any:
+    """Return a handle of the caller's colour."""
+    return (HandleAsync if io.looping else Handle)(node, workflow_id, run)

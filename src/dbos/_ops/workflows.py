@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 from .._engine import workflow as running
 from .._engine.color import Io
 from .._engine.context import Context, current
-from .._engine.handles import Handle, HandleAsync, WorkflowHandle
+from .._engine.handles import WorkflowHandle, handle
 from .._engine.options import check_not_queued, check_shard_key
 from .._engine.runtime import Node, Runtime
 from .._engine.status import get_status, step_info
@@ -54,11 +54,6 @@ async def start_workflow(
         else:
             running.launch(node, begun.run, target, begun.context)
     return handle(node, io, begun.workflow_id, begun.run)
-
-
-def handle(node: Node, io: Io, workflow_id: str, run: Any = None) -> Any:
-    """Return a handle of the caller's colour."""
-    return (HandleAsync if io.looping else Handle)(node, workflow_id, run)
 
 
 async def retrieve_workflow(
