@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from .._error import DBOSException
 from .._model.outcome import Failure, Outcome, Value
 from .._store.ticket import Ticket
 
@@ -179,9 +178,10 @@ def verb(
                 f"{name}() was called while an event loop is running. Use await {instead}(...) instead."
             )
         here = node()
-        return run_now(op(here, here.blocking, *args, **kwargs))
+        return settled(run_now(op(here, here.blocking, *args, **kwargs)))  # type: ignore[no-any-return]  # the operation's
 
-    return published(face, op, name)
+    publish(face, op, name)
+    return face
 
 
 def verb_async(
@@ -192,25 +192,37 @@ def verb_async(
     async def face(*args: P.args, **kwargs: P.kwargs) -> T:
         here = node()
         here.threads.adopt()
-        return await op(here, here.looping, *args, **kwargs)
+        return settled(await op(here, here.looping, *args, **kwargs))  # type: ignore[no-any-return]  # the operation's
 
-    return published(face, op, f"{op.__name__}_async")
+    publish(face, op, f"{op.__name__}_async")
+    return face
 
 
-def published(face: Any, op: Callable[..., Any], name: str) -> Any:
+def settled(result: Any) -> Any:
+    """Return an operation's result; an outcome is unwrapped here, so that no StopIteration crosses a coroutine (law 3)."""
+    if type(result) is Value:
+        return result.value
+    if type(result) is Failure:
+        raise result.error
+    return result
+
+
+def publish(face: Any, op: Callable[..., Any], name: str) -> None:
     """Give a face the documentation and signature of its operation, without `node` and `io` (law 6)."""
     functools.update_wrapper(face, op)
     del face.__wrapped__
     face.__name__ = name
     face.__qualname__ = f"DBOS.{name}"
     signature = inspect.signature(op)
-    face.__signature__ = signature.replace(parameters=list(signature.parameters.values())[2:])
-    return face
+    returns = str(signature.return_annotation)
+    if returns.startswith("Outcome["):
+        returns = returns[len("Outcome[") : -1]
+    face.__signature__ = signature.replace(
+        parameters=list(signature.parameters.values())[2:], return_annotation=returns
+    )
 
 
 async def awaited(value: Awaitable[T]) -> T:
     """Turn any awaitable into a coroutine."""
     return await value
 
-
-__all__ = ["Awaitable", "Blocking", "DBOSException", "Io", "Looping", "Node", "run_now", "verb", "verb_async"]

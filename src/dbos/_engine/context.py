@@ -24,6 +24,7 @@ class Run:
     """One execution of a workflow in this process: its identity, its replay map and its next step id."""
 
     __slots__ = (
+        "background",
         "cancelled",
         "checked_at",
         "deadline_ms",
@@ -57,6 +58,7 @@ class Run:
         self.queue_name = queue_name
         self.replay = replay
         self.next_step_id = 1
+        self.background = False  # nobody called it directly: an exception that escapes it is logged
         self.cancelled = False
         self.lost = False
         self.checked_at = 0.0  # monotonic seconds: when the database last confirmed that we own the run

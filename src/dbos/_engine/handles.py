@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from .._model.outcome import unwrap
 from .color import Io, run_now
 from .context import Run
 from .runtime import Node
@@ -106,7 +107,8 @@ class Handle(_Held[R]):
 
     def get_result(self, *, polling_interval_sec: float = 1.0) -> R:
         """Wait for the workflow and return its result, or raise its error."""
-        return run_now(handle_result(self._node, self._node.blocking, self.workflow_id, self._run, polling_interval_sec))  # type: ignore[no-any-return]
+        core = handle_result(self._node, self._node.blocking, self.workflow_id, self._run, polling_interval_sec)
+        return unwrap(run_now(core))  # type: ignore[no-any-return]  # what the workflow returned
 
     def get_status(self) -> WorkflowStatus:
         """Return the workflow's status."""
@@ -118,7 +120,8 @@ class HandleAsync(_Held[R]):
 
     async def get_result(self, *, polling_interval_sec: float = 1.0) -> R:
         """Wait for the workflow and return its result, or raise its error."""
-        return await handle_result(self._node, self._node.looping, self.workflow_id, self._run, polling_interval_sec)  # type: ignore[no-any-return]
+        core = handle_result(self._node, self._node.looping, self.workflow_id, self._run, polling_interval_sec)
+        return unwrap(await core)  # type: ignore[no-any-return]  # what the workflow returned
 
     async def get_status(self) -> WorkflowStatus:
         """Return the workflow's status."""

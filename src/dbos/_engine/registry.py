@@ -163,11 +163,10 @@ REGISTRY = Registry()
 
 def info_of(function: Callable[..., Any]) -> FunctionInfo:
     """Return what decorators said about a function, creating the place for it."""
-    function = getattr(function, "__func__", function)
-    info: FunctionInfo | None = getattr(function, "dbos_info", None)
+    plain: Any = getattr(function, "__func__", function)
+    info: FunctionInfo | None = getattr(plain, "dbos_info", None)
     if info is None:
-        info = FunctionInfo()
-        function.dbos_info = info  # type: ignore[attr-defined]  # functions take attributes
+        info = plain.dbos_info = FunctionInfo()
     return info
 
 

@@ -93,8 +93,8 @@ class Runtime(Node):
         self._idle = threading.Condition()
 
     def new_token(self) -> str:
-        """Return an ownership token for one execution, or a prefix for a claim's."""
-        return f"{self.incarnation}-{next(self._tokens)}"
+        """Return an ownership token for one execution, or a prefix for a claim's; in one process they sort by age."""
+        return f"{self.incarnation}-{next(self._tokens):012x}"
 
     def entered(self, run: Run) -> None:
         """Note that a run is under way here."""

@@ -12,7 +12,7 @@ from .._error import (
     DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded,
     DBOSException,
 )
-from .._model.outcome import Failure, Outcome, Value, unwrap
+from .._model.outcome import Failure, Outcome, Value
 from .._store import workflows
 from .._store.signals import run_key
 from .._store.workflows import Finish
@@ -75,7 +75,9 @@ async def record_result(
     )
 
 
-async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Any:
+async def handle_result(
+    node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float
+) -> Outcome[Any]:
     """Wait as a handle does: for the run itself when it runs here, else for its row (HND-2, CON-11)."""
     parent = workflow_run()
     started_at_ms = node.clock.now_ms()
@@ -83,7 +85,7 @@ async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, i
     if parent is not None and isinstance(node, Runtime):
         # The id is drawn when the result is known: replay waits anew and leaves the record in place (CON-13a).
         await record_result(node, io, parent, parent.draw(), workflow_id, outcome, started_at_ms)
-    return unwrap(outcome)
+    return outcome
 
 
 async def _handle_outcome(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Outcome[Any]:

@@ -338,6 +338,8 @@ async def finish(node: Runtime, io: Io, run: Run, outcome: Outcome[Any]) -> Outc
         took = (await node.write(io, workflows.OUTCOME, ended, workflows.judge_outcome)).value
         if took is None or took:
             node.left(run)
+            if run.background and isinstance(outcome, Failure):
+                logger.error("Exception encountered in workflow %s", run.workflow_id, exc_info=outcome.error)
             node.finished(run, outcome)
             return outcome
         if run.owner == owner:
@@ -362,6 +364,7 @@ def launch(node: Runtime, run: Run, target: Target, context: Context) -> None:
         node.threads.spawn([lambda: spawn(node, run, target, context)])
     else:
         here = contextvars.copy_context()
+        run.background = True
         node.threads.pool.submit(here.run, run_in_thread, node, run, target, context)
 
 
@@ -369,6 +372,7 @@ def spawn(node: Runtime, run: Run, target: Target, context: Context) -> None:
     """Execute a coroutine workflow as a task of the running loop, kept alive until it is done (AS-7)."""
     import asyncio
 
+    run.background = True
     task = asyncio.ensure_future(execute(node, node.looping, run, target, context))
     node.tasks.add(task)
     task.add_done_callback(lambda done: _reap(node, run, done))
@@ -376,26 +380,24 @@ def spawn(node: Runtime, run: Run, target: Target, context: Context) -> None:
 
 def _reap(node: Runtime, run: Run, task: Any) -> None:
     node.tasks.discard(task)
-    if task.cancelled():
-        return
-    error = task.exception()  # asking keeps asyncio from reporting it as never retrieved (LOG-7)
-    _report(node, run, task.result() if error is None else Failure(error))
+    if not task.cancelled():
+        error = task.exception()  # asking keeps asyncio from reporting it as never retrieved (LOG-7)
+        if error is not None:
+            _report(node, run, error)
 
 
 def run_in_thread(node: Runtime, run: Run, target: Target, context: Context) -> None:
     """Execute a plain workflow in this thread of the pool."""
+    run.background = True
     try:
-        outcome: Outcome[Any] = run_now(execute(node, node.blocking, run, target, context))
-    except BaseException as error:  # a thread's top: whoever waits has it through `run.done`
-        outcome = Failure(error)
-    _report(node, run, outcome)
+        run_now(execute(node, node.blocking, run, target, context))
+    except BaseException as error:  # a thread's top: whoever waits gets it through `run.done`
+        _report(node, run, error)
 
 
-def _report(node: Runtime, run: Run, outcome: Outcome[Any]) -> None:
-    """Log an exception that escaped a background workflow (LOG-7)."""
-    if isinstance(outcome, Failure) and not node.stopping:
-        if not run.done.done:
-            node.left(run)
-            node.finished(run, outcome)
-        logger.error("Exception encountered in workflow %s", run.workflow_id, exc_info=outcome.error)
-
+def _report(node: Runtime, run: Run, error: BaseException) -> None:
+    """Note what ended an execution without an outcome: an interruption, or a failure of ours."""
+    node.left(run)
+    node.finished(run, Failure(error))
+    if not node.stopping:
+        logger.error("The execution of workflow %s ended without an outcome", run.workflow_id, exc_info=error)

@@ -45,10 +45,10 @@ def configure(settings: Settings, workflow_id: Callable[[], str | None]) -> None
     """Set up the logger for a new instance (LOG-2, LOG-5)."""
     logger.setLevel(settings.log_level)
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
-        handler.set_name("dbos-console")
-        logger.addHandler(handler)
+        console = logging.StreamHandler()
+        console.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
+        console.set_name("dbos-console")
+        logger.addHandler(console)
         logger.propagate = False
     for handler in logger.handlers:
         if handler.get_name() == "dbos-console":

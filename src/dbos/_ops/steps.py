@@ -12,7 +12,7 @@ from .._engine.registry import StepRetry
 from .._engine.runtime import Runtime, installed
 from .._engine.step import call_step, check_async_only, check_retry
 from .._error import DBOSException
-from .._model.outcome import unwrap
+from .._model.outcome import Outcome, unwrap
 from .._model.records import StepOptions
 
 P = ParamSpec("P")
@@ -27,7 +27,7 @@ async def run_step(
     /,
     *args: P.args,
     **kwargs: P.kwargs,
-) -> R:
+) -> Outcome[R]:
     """Run any function, plain or async, as a step of the current workflow; outside workflows just call it.
 
     Its name is `options["name"]`, else the function's qualified name.
@@ -38,7 +38,7 @@ async def run_step(
     """
     run = workflow_run()
     step_id = run.draw() if run is not None else None
-    return await run_as(node, io, run, step_id, dbos_step_options, func, args, kwargs)  # type: ignore[no-any-return]
+    return await run_as(node, io, run, step_id, dbos_step_options, func, args, kwargs)
 
 
 async def run_as(
@@ -50,7 +50,7 @@ async def run_as(
     func: Callable[..., Any],
     args: Any,
     kwargs: Any,
-) -> Any:
+) -> Outcome[Any]:
     """Run a function under a step id already drawn, or as a plain call without one."""
     import inspect
 
@@ -62,8 +62,8 @@ async def run_as(
     check_async_only(name, retry, inspect.iscoroutinefunction(func))
     check_retry(name, retry, func)
     if run is None or step_id is None:
-        return unwrap(await io.call(func, args, kwargs))
-    return unwrap(await call_step(node, io, run, step_id, name, retry, func, args, kwargs))
+        return await io.call(func, args, kwargs)
+    return await call_step(node, io, run, step_id, name, retry, func, args, kwargs)
 
 
 class StepReservation:
@@ -96,14 +96,17 @@ class StepReservation:
                 "StepReservation.run() was called while an event loop is running. Use await run_async(...) instead."
             )
         node = self._take()
-        return run_now(run_as(node, node.blocking, self._run, self._step_id, dbos_step_options, func, args, kwargs))
+        core = run_as(node, node.blocking, self._run, self._step_id, dbos_step_options, func, args, kwargs)
+        return unwrap(run_now(core))
 
     async def run_async(
         self, dbos_step_options: StepOptions | None, func: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Any:
         """Run a function as the reserved step, as `run` does, from async code."""
         node = self._take()
-        return await run_as(node, node.looping, self._run, self._step_id, dbos_step_options, func, args, kwargs)
+        return unwrap(
+            await run_as(node, node.looping, self._run, self._step_id, dbos_step_options, func, args, kwargs)
+        )
 
     def _take(self) -> Runtime:
         if workflow_run() is not self._run:

@@ -48,10 +48,10 @@ async def asyncio_wait(
         return done, set(tasks) - done
     await confirm(node, io, run)
     started_at_ms = node.clock.now_ms()
-    done, pending = await asyncio.wait(tasks, timeout=timeout, return_when=return_when)
-    indices = [index for index, task in enumerate(tasks) if task in done]
+    partition = await asyncio.wait(tasks, timeout=timeout, return_when=return_when)
+    indices = [index for index, task in enumerate(tasks) if task in partition[0]]
     name = node.codec.name_for(None)
     await record(
         node, io, run, step_id, NAME, started_at_ms, output=node.codec.dumps(indices, name), serialization=name
     )
-    return done, pending
+    return partition

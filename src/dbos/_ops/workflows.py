@@ -53,7 +53,7 @@ async def start_workflow(
             running.spawn(node, begun.run, target, begun.context)
         else:
             running.launch(node, begun.run, target, begun.context)
-    return handle(node, io, begun.workflow_id, begun.run)
+    return handle(node, io, begun.workflow_id, begun.run)  # type: ignore[no-any-return]  # of the caller's colour
 
 
 async def retrieve_workflow(
@@ -148,7 +148,7 @@ async def _first_of(node: Node, io: Io, workflow_ids: list[str], interval_sec: f
     while True:
         ticket = node.signals.watch_any(keys, interval_sec)
         try:
-            first = await io.query(
+            first: str | None = await io.query(
                 node.database.read, lambda session: workflows.first_finished(session, workflow_ids)
             )
             if first is not None:

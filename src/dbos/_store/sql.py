@@ -18,7 +18,6 @@ A statement says `:name` for a parameter and `{token}` for what differs:
 
 from __future__ import annotations
 
-import functools
 import json
 import operator
 import re
@@ -56,7 +55,7 @@ _POSTGRES = {
     "json": "{0}::text",
     "as_json": "{0}::jsonb",
     "contains": "{0} @> :attributes::jsonb",
-    "age": "{0}.workflow_uuid",
+    "age": "{0}.creator_xid",
 }
 _SQLITE = {
     "now_ms": "cast((julianday('now') - 2440587.5) * 86400000.0 + 0.5 as integer)",
@@ -132,10 +131,16 @@ def rows_json(record: type[Any], records: Sequence[Any]) -> bytes:
     return json.dumps(rows, separators=(",", ":")).encode()
 
 
-@functools.cache
-def _fields(record: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    names = tuple(column_types(record))
-    return names, operator.attrgetter(*names)
+_Fields = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
+_known_fields: dict[type[Any], _Fields] = {}
+
+
+def _fields(record: type[Any]) -> _Fields:
+    known = _known_fields.get(record)
+    if known is None:
+        names = tuple(column_types(record))
+        known = _known_fields[record] = (names, operator.attrgetter(*names))
+    return known
 
 
 def field_values(record: type[Any], one: Any) -> tuple[Any, ...]:
