@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any
 
 import pytest
-from programs import Crash, Gate, Unpicklable, rerun, status_of, step_rows, workflow_row
+from programs import Crash, Gate, Unpicklable, logged, rerun, status_of, step_rows, until, workflow_row
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
@@ -301,18 +302,16 @@ async def test_a_denied_role_ends_a_started_workflow_as_an_error(launch, db, fac
 
 @pytest.mark.rules("EX-37", "LOG-7")
 async def test_an_exception_of_a_started_workflow_is_logged_with_its_traceback(launch, face):
-    import logging
-
-    from programs import logged
-
     @face.workflow()
     async def program() -> None:
         raise ValueError("said aloud")
+
+    def shown(record: logging.LogRecord) -> bool:
+        return record.levelno == logging.ERROR and bool(record.exc_info or "Traceback" in record.getMessage())
 
     launch()
     with logged() as records:
         handle = await face.start(program)
         with pytest.raises(ValueError, match="said aloud"):
             await handle.get_result()
-    spoken = [record for record in records if record.levelno == logging.ERROR]
-    assert any(record.exc_info or "Traceback" in record.getMessage() for record in spoken)
+        await until(lambda: any(shown(record) for record in records))

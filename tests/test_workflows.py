@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from programs import Gate, looping, reaches, status_of, until, workflow_row, workflow_rows
+from programs import INTERNAL_QUEUE, Gate, looping, reaches, status_of, until, workflow_row, workflow_rows
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
@@ -56,14 +56,15 @@ async def test_a_call_and_a_start_write_the_same_row(launch, db, face):
 
 
 @pytest.mark.rules("EX-1", "EX-2")
-async def test_an_enqueued_workflow_runs(launch, face):
+async def test_an_enqueued_workflow_runs_when_a_queue_that_is_polled_has_it(launch, db, face):
     @face.workflow()
     async def double(number: int) -> int:
         return number * 2
 
     launch()
-    await face.dbos.register_queue("work")
-    handle = await face.dbos.enqueue_workflow("work", face.fn(double), 21)
+    handle = await face.dbos.enqueue_workflow("nobody-listens", face.fn(double), 21)
+    assert status_of(db, handle.workflow_id) == "ENQUEUED"
+    db.execute("update {workflow_status} set queue_name = ?", INTERNAL_QUEUE)
     assert await handle.get_result() == 42
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbos import DBOS
 
 PROGRAM = Path(__file__).with_name("program.py")
 EXPECTED = "[2, 2010, 1010, 3]"
@@ -36,6 +37,7 @@ STEP_NUMBERS = {"matrix/1": "add-1", "matrix-2/1": "add-100", "matrix-4/1": "add
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("colour", ["blocking", "looping"])
 def test_killed_at_any_commit_it_finishes_with_the_same_result(db: Any, tmp_path: Path, colour: str, when: str) -> None:
+    DBOS.migrate(db.url)
     for number in range(1, MOST_COMMITS):
         for table in ("operation_outputs", "workflow_input", "workflow_output", "workflow_status"):
             db.execute(f"delete from {{{table}}}")
