@@ -217,7 +217,10 @@ class PostgresLane:
 
     def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
         """Write all records in one transaction; return, kind by kind, the keys that took."""
-        commands = [(self._prepare(kind), rows_json(kind.record, records)) for kind, records in batch]
+        try:
+            commands = [(self._prepare(kind), rows_json(kind.record, records)) for kind, records in batch]
+        except ValueError as error:
+            raise BadRecord(str(error)) from error
         if len(commands) == 1:
             name, rows = commands[0]
             results = [self._checked(self._pgconn.exec_prepared(name, [rows]))]

@@ -44,6 +44,7 @@ TABLES = frozenset(
     }
 )
 
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _TOKEN = re.compile(r"\{(\w+)(?::(:?[\w.]+))?\}")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
@@ -123,12 +124,18 @@ class Dialect:
 
 
 def rows_json(record: type[Any], records: Sequence[Any]) -> bytes:
-    """Return records as the JSON array a set-based statement reads; a field that is missing there reads as null."""
+    """Return records as the JSON array a set-based statement reads; a field that is missing there reads as null.
+
+    Raises ValueError for text that the databases would store mutilated: NUL characters, lone surrogates.
+    """
     names, values = _fields(record)
     rows = [
         {name: value for name, value in zip(names, values(one), strict=True) if value is not None} for one in records
     ]
-    return json.dumps(rows, separators=(",", ":")).encode()
+    text = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
+    if "\\u0000" in text and _ESCAPED_NUL.search(text):
+        raise ValueError("a text contains a NUL character")
+    return text.encode()  # a lone surrogate has no UTF-8 form: UnicodeEncodeError, a ValueError
 
 
 _Fields = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
@@ -144,8 +151,12 @@ def _fields(record: type[Any]) -> _Fields:
 
 
 def field_values(record: type[Any], one: Any) -> tuple[Any, ...]:
-    """Return the fields of one record, in order."""
-    return _fields(record)[1](one)
+    """Return the fields of one record, in order; ValueError for what `rows_json` refuses."""
+    values = _fields(record)[1](one)
+    for value in values:
+        if type(value) is str and "\0" in value:
+            raise ValueError("a text contains a NUL character")
+    return values
 
 
 _COLUMN_TYPES = {"str": "text", "int": "bigint", "bool": "boolean", "float": "double precision"}

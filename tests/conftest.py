@@ -1,0 +1,251 @@
+"""What every test gets: a fresh database of each kind, DBOS on it, and both colours.
+
+The tests that take `launch` or `db` run on SQLite and Postgres, those that take `face` in both colours. Postgres is the
+server of `DBOS_TEST_POSTGRES_URL`, else a throw-away one that all workers of the session share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import inspect
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from face import Face
+from postgres import PostgresServer, remove
+from psycopg.rows import dict_row
+
+from dbos import DBOS, run_dbos_database_migrations
+
+SCHEMA = "dbos"
+SHARED_DIRECTORY = "DBOS_TEST_SHARED_DIRECTORY"
+THREADS_BOUND_SEC = 5.0
+
+
+# --- what the workers of one session share
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the directory that the session's workers share, in the process that controls them."""
+    if not hasattr(config, "workerinput"):
+        os.environ[SHARED_DIRECTORY] = tempfile.mkdtemp(prefix="dbos-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop and remove what the session's workers shared."""
+    if hasattr(config, "workerinput") or SHARED_DIRECTORY not in os.environ:
+        return
+    shared = Path(os.environ.pop(SHARED_DIRECTORY))
+    template, directory = shared / "template", shared / "directory"
+    if template.exists() and not directory.exists():
+        with psycopg.connect((shared / "url").read_text(), autocommit=True) as connection:
+            connection.execute(f"drop database if exists {template.read_text()} with (force)".encode())
+    if directory.exists():
+        remove(Path(directory.read_text()))
+    shutil.rmtree(shared)
+
+
+@contextmanager
+def _shared() -> Iterator[Path]:
+    """Give the shared directory to one worker at a time."""
+    shared = Path(os.environ[SHARED_DIRECTORY])
+    with open(shared / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield shared
+
+
+def _at(url: str, name: str) -> str:
+    """Return a server's URL with another database's name."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> str:
+    """The URL of a Postgres server whose databases the tests may create and drop."""
+    with _shared() as shared:
+        known = shared / "url"
+        if not known.exists():
+            url = os.environ.get("DBOS_TEST_POSTGRES_URL")
+            if url is None:
+                server = PostgresServer(fsync=False)
+                (shared / "directory").write_text(str(server.directory))
+                server.start()
+                url = server.url
+            known.write_text(url)
+        return known.read_text()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server_url: str) -> str:
+    """The name of a database that was migrated once, to be copied."""
+    with _shared() as shared:
+        known = shared / "template"
+        if not known.exists():
+            name = f"template_{uuid.uuid4().hex[:12]}"
+            run_dbos_database_migrations(_at(postgres_server_url, name))
+            known.write_text(name)
+        return known.read_text()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template() -> Path:
+    """A SQLite file that was migrated once, to be copied."""
+    with _shared() as shared:
+        path = shared / "template.sqlite"
+        if not path.exists():
+            run_dbos_database_migrations(f"sqlite:///{path}")
+            with sqlite3.connect(path) as connection:
+                # The file alone is the whole database.
+                connection.execute("pragma wal_checkpoint(truncate)")
+            connection.close()
+        return path
+
+
+# --- databases
+
+
+class Database:
+    """Read and write a test's database beside DBOS: `{table}` is schema-qualified, `?` is a placeholder on both kinds."""
+
+    def __init__(self, url: str, dialect: str, connection: Any) -> None:
+        """Take an open connection in autocommit mode whose rows are dicts."""
+        self.url = url
+        self.dialect = dialect
+        self.schema = SCHEMA
+        self._connection = connection
+        # Programs read their own rows from their own threads.
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Name the kind."""
+        return f"Database({self.dialect!r})"
+
+    def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
+        """Run a query and return its rows."""
+        with self._lock:
+            return list(self._connection.execute(self._rendered(sql), args).fetchall())
+
+    def execute(self, sql: str, *args: Any) -> None:
+        """Run a statement and commit it."""
+        with self._lock:
+            self._connection.execute(self._rendered(sql), args)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _rendered(self, sql: str) -> str:
+        if self.dialect == "sqlite":
+            return re.sub(r"\{(\w+)\}", r'"\1"', sql)
+        return re.sub(r"\{(\w+)\}", rf'"{SCHEMA}"."\1"', sql.replace("%", "%%").replace("?", "%s"))
+
+
+@contextmanager
+def _sqlite(template: Path, directory: Path) -> Iterator[Database]:
+    path = directory / "testapp.sqlite"
+    shutil.copyfile(template, path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.row_factory = lambda cursor, row: {
+        column[0]: value for column, value in zip(cursor.description, row, strict=True)
+    }
+    yield Database(f"sqlite:///{path}", "sqlite", connection)
+
+
+@contextmanager
+def _postgres(server_url: str, template: str) -> Iterator[Database]:
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(f"create database {name} template {template} strategy file_copy".encode())
+        try:
+            url = _at(server_url, name)
+            yield Database(url, "postgres", psycopg.connect(url, autocommit=True, row_factory=dict_row))
+        finally:
+            server.execute(f"drop database if exists {name} with (force)".encode())
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A fresh, migrated database, removed after the test."""
+    if request.param == "sqlite":
+        opened = _sqlite(request.getfixturevalue("sqlite_template"), tmp_path)
+    else:
+        server_url = request.getfixturevalue("postgres_server_url")
+        opened = _postgres(server_url, request.getfixturevalue("postgres_template"))
+    with opened as database:
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+# --- DBOS and the colours
+
+
+@pytest.fixture
+def launch(db: Database) -> Iterator[Callable[..., type[DBOS]]]:
+    """Configure and launch DBOS on the test's database; call it again after `DBOS.destroy()` to launch again."""
+    before = set(threading.enumerate())
+
+    def launch(**config: Any) -> type[DBOS]:
+        defaults = {
+            "name": "testapp",
+            "system_database_url": db.url,
+            "application_version": "v1",
+            "executor_id": "local",
+        }
+        DBOS(config={**defaults, **config})  # type: ignore[typeddict-item]
+        DBOS.launch()
+        return DBOS
+
+    try:
+        yield launch
+    finally:
+        DBOS.destroy(destroy_registry=True)
+    _leave_no_thread(before)
+
+
+def _leave_no_thread(before: set[threading.Thread]) -> None:
+    """Fail when threads that began in the test outlive DBOS."""
+    if not hasattr(__import__("dbos"), "__version__"):
+        return  # Another implementation, run as an oracle: its threads are its own business.
+    deadline = time.monotonic() + THREADS_BOUND_SEC
+    while left := [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"threads outlive DBOS.destroy(): {sorted(thread.name for thread in left)}")
+        left[0].join(0.05)
+
+
+@pytest.fixture(params=["blocking", "looping"])
+def face(request: pytest.FixtureRequest) -> Face:
+    """Both colours, for one `async def` body."""
+    return Face(request.param)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test by its face, or on a loop when it takes none."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    coroutine = pyfuncitem.obj(**arguments)
+    used = pyfuncitem.funcargs.get("face")
+    if isinstance(used, Face):
+        used.run(coroutine)
+    else:
+        asyncio.run(coroutine)
+    return True
