@@ -79,14 +79,16 @@ def postgres_server_url() -> str:
     with _shared() as shared:
         known = shared / "url"
         if not known.exists():
-            url = os.environ.get("DBOS_TEST_POSTGRES_URL")
-            if url is None:
-                server = PostgresServer(fsync=False)
-                (shared / "directory").write_text(str(server.directory))
-                server.start()
-                url = server.url
-            known.write_text(url)
+            known.write_text(os.environ.get("DBOS_TEST_POSTGRES_URL") or _throw_away_server(shared))
         return known.read_text()
+
+
+def _throw_away_server(shared: Path) -> str:
+    server = PostgresServer(fsync=False)
+    # Noted before it starts, so that whatever happens it is removed.
+    (shared / "directory").write_text(str(server.directory))
+    server.start()
+    return server.url
 
 
 @pytest.fixture(scope="session")

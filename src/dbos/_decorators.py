@@ -21,7 +21,7 @@ from ._engine.target import method_target
 from ._error import DBOSException
 from ._model.outcome import unwrap
 from ._model.serialize import WorkflowSerializationFormat
-from ._model.validate import ValidateArgs, pydantic_args_validator, make_pydantic_args_validator
+from ._model.validate import ValidateArgs, make_pydantic_args_validator, pydantic_args_validator
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +29,9 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Told by `_dbos`, which knows whether an instance was constructed: the error of a call that comes too early (LIF-5, LIF-6).
-not_running: list[Callable[[str], Exception]] = [lambda name: DBOSException(f"Function {name} invoked before DBOS initialized")]
+not_running: list[Callable[[str], Exception]] = [
+    lambda name: DBOSException(f"Function {name} invoked before DBOS initialized")
+]
 
 
 def workflow(
@@ -145,9 +147,7 @@ def step(
         info.kind, info.step_name = "step", step_name
         face = _step_face(info, step_name, retry, plain)
         # Started or enqueued by itself, a step is the single step of a workflow of its own (DEC-17).
-        info.workflow = Workflow(
-            f"{TEMPORARY_PREFIX}{step_name}", face, info, is_coroutine, is_temporary=True
-        )
+        info.workflow = Workflow(f"{TEMPORARY_PREFIX}{step_name}", face, info, is_coroutine, is_temporary=True)
         REGISTRY.add_workflow(info.workflow)
         return cast("Callable[P, R]", face)
 
@@ -264,7 +264,11 @@ def default_required_roles(roles: list[str]) -> Callable[[type[T]], type[T]]:
 
 def _register_class(cls: type, class_name: str | None) -> Any:
     own = cls.__dict__.get("dbos_class_info")
-    info = own if own is not None and class_name in (None, own.name) else REGISTRY.add_class(cls, class_name or cls.__qualname__)
+    info = (
+        own
+        if own is not None and class_name in (None, own.name)
+        else REGISTRY.add_class(cls, class_name or cls.__qualname__)
+    )
     cls.dbos_class_info = info  # type: ignore[attr-defined]  # read back through inheritance (DEC-39)
     for member in cls.__dict__.values():
         if isinstance(member, staticmethod) or not hasattr(getattr(member, "__func__", member), "dbos_info"):
@@ -295,5 +299,3 @@ class DBOSConfiguredInstance:
 
         self.config_name = config_name
         REGISTRY.add_instance(self, class_name_of(type(self)), config_name)
-
-

@@ -264,9 +264,7 @@ class DBOSConflictingRegistrationError(DBOSException):
     """One name is registered as a step and as a transaction. Give one of them another name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"Operation (Name: {name}) is already registered with a conflicting function type", 25
-        )
+        super().__init__(f"Operation (Name: {name}) is already registered with a conflicting function type", 25)
         self.name = name
 
 
@@ -283,7 +281,8 @@ class DBOSWorkflowIDInUseError(DBOSException):
 
     def __init__(self, workflow_id: str, workflow_status: str, workflow_name: str) -> None:
         super().__init__(
-            f"Workflow ID {workflow_id} is already in use by workflow {workflow_name} with status {workflow_status}.", 27
+            f"Workflow ID {workflow_id} is already in use by workflow {workflow_name} with status {workflow_status}.",
+            27,
         )
         self.workflow_id = workflow_id
         self.workflow_status = workflow_status

@@ -78,9 +78,7 @@ def too_early(function_name: str | None = None) -> DBOSException:
         if function_name is not None:
             return DBOSException(f"Function {function_name} invoked before DBOS initialized")
         return DBOSException("No DBOS was created yet: construct DBOS(config=...) first")
-    return DBOSException(
-        f"{function_name or 'This operation'} needs a launched DBOS: call DBOS.launch() first"
-    )
+    return DBOSException(f"{function_name or 'This operation'} needs a launched DBOS: call DBOS.launch() first")
 
 
 def application_version() -> str:
@@ -127,7 +125,9 @@ def _launch(application: Application) -> None:
     _warn_of_keys_without_effect(settings)
 
     database = open_database(opening_of(settings), migrate=settings.run_migrations)
-    node = Runtime(settings, database, Codec(settings.serializer), REGISTRY, application.version, application.executor_id)
+    node = Runtime(
+        settings, database, Codec(settings.serializer), REGISTRY, application.version, application.executor_id
+    )
     application.runtime = node
     node.threads.adopt_main_loop()
     _register_version(node)
@@ -164,9 +164,13 @@ def _pending(node: Runtime) -> list[str]:
 
 def _warn_of_keys_without_effect(settings: Settings) -> None:
     if settings.has_conductor_key:
-        logger.warning("conductor_key has no effect: this implementation needs no control plane; executors recover by themselves")
+        logger.warning(
+            "conductor_key has no effect: this implementation needs no control plane; executors recover by themselves"
+        )
     if settings.run_admin_server:
-        logger.warning("run_admin_server has no effect: this implementation has no admin server; use the `dbos` command line")
+        logger.warning(
+            "run_admin_server has no effect: this implementation has no admin server; use the `dbos` command line"
+        )
 
 
 def opening_of(settings: Settings) -> Opening:
@@ -290,7 +294,9 @@ def reset_system_database(
     from ._store.admin import reset
 
     application = _application
-    assert application is None or not application.launched, "reset_system_database must not be called after DBOS.launch()"
+    assert application is None or not application.launched, (
+        "reset_system_database must not be called after DBOS.launch()"
+    )
     settings = application.settings if application is not None else None
     url = system_database_url or (settings.system_database_url if settings is not None else None)
     if url is None:

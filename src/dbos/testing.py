@@ -1,9 +1,9 @@
 """Helpers for tests of programs that must survive: die or fail at a chosen commit.
 
-    from dbos import testing
+from dbos import testing
 
-    with testing.kill_at_commit(3):
-        checkout("order-17")  # the process dies before its third commit to the system database
+with testing.kill_at_commit(3):
+    checkout("order-17")  # the process dies before its third commit to the system database
 """
 
 from __future__ import annotations

@@ -166,7 +166,11 @@ Operation = Callable[Concatenate[Any, Io, P], Coroutine[Any, Any, T]]
 
 
 def verb(
-    node: Callable[[], Any], op: Callable[Concatenate[Any, Io, P], Coroutine[Any, Any, T]], *, twin: str = "", check: bool = True
+    node: Callable[[], Any],
+    op: Callable[Concatenate[Any, Io, P], Coroutine[Any, Any, T]],
+    *,
+    twin: str = "",
+    check: bool = True,
 ) -> Callable[P, T]:
     """Publish an operation as a plain function. With `check`, it refuses to block a running event loop (AS-2)."""
     name = op.__name__
@@ -174,9 +178,7 @@ def verb(
 
     def face(*args: P.args, **kwargs: P.kwargs) -> T:
         if check and loop_is_running():
-            raise RuntimeError(
-                f"{name}() was called while an event loop is running. Use await {instead}(...) instead."
-            )
+            raise RuntimeError(f"{name}() was called while an event loop is running. Use await {instead}(...) instead.")
         here = node()
         return settled(run_now(op(here, here.blocking, *args, **kwargs)))  # type: ignore[no-any-return]  # the operation's
 
@@ -225,4 +227,3 @@ def publish(face: Any, op: Callable[..., Any], name: str) -> None:
 async def awaited(value: Awaitable[T]) -> T:
     """Turn any awaitable into a coroutine."""
     return await value
-

@@ -17,7 +17,6 @@ from .._store.ticket import Ticket
 
 if TYPE_CHECKING:
     from .._model.outcome import Outcome
-    from .._model.serialize import WorkflowSerializationFormat
 
 
 class Run:
@@ -225,5 +224,3 @@ class Block:
 def with_options(context: Context, **changes: Any) -> Context:
     """Return `context` with some options changed."""
     return replace(context, options=replace(context.options, **changes))
-
-

@@ -173,7 +173,9 @@ class Poll:
         await asyncio.sleep(0)  # let every step that is due join this question
         owners = {workflow_id: run.owner for workflow_id, run in self._runs.items()}
         try:
-            rows = await self._node.looping.query(self._node.database.read, lambda session: cancelled_among(session, list(owners)))
+            rows = await self._node.looping.query(
+                self._node.database.read, lambda session: cancelled_among(session, list(owners))
+            )
             # A run resumed meanwhile holds another token: the answer is stale for it (STEP-27).
             return {row for row in rows if row in self._runs and self._runs[row].owner == owners[row]}
         except Exception:
@@ -181,4 +183,3 @@ class Poll:
             return set()
         finally:
             self._asking = None
-

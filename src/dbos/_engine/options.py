@@ -160,7 +160,7 @@ def check_duplication_policy(options: EnqueueDefaults, *, queued: bool) -> None:
 class SetShardKey(Block):
     """Name the shard of workflows started in the block. This system database is not sharded: starting one raises.
 
-        with SetShardKey("eu-1"): ...
+    with SetShardKey("eu-1"): ...
     """
 
     def __init__(self, shard_key: str) -> None:
@@ -185,8 +185,8 @@ def check_shard_key(shard_key: object) -> None:
 class DBOSContextEnsure(Block):
     """Guarantee a DBOS context for the block; what did not exist before is removed after.
 
-        with DBOSContextEnsure():
-            DBOS.set_authentication("alice", ["user"])
+    with DBOSContextEnsure():
+        DBOS.set_authentication("alice", ["user"])
     """
 
     def _changed(self, context: Context) -> Context:
@@ -206,8 +206,8 @@ class DBOSContextEnsure(Block):
 class DBOSContextSetAuth(Block):
     """Act as this user with these roles in the block.
 
-        with DBOSContextSetAuth("alice", ["admin"]):
-            close_account(17)
+    with DBOSContextSetAuth("alice", ["admin"]):
+        close_account(17)
     """
 
     def __init__(self, user: str | None, roles: list[str] | None) -> None:

@@ -26,6 +26,4 @@ def assume_role(info: FunctionInfo, name: str, auth: Auth | None) -> str | None:
     for role in required:
         if role in auth.roles:
             return role
-    raise DBOSNotAuthorizedError(
-        f"Function {name} has required roles, but user is not authenticated for any of them"
-    )
+    raise DBOSNotAuthorizedError(f"Function {name} has required roles, but user is not authenticated for any of them")

@@ -139,7 +139,9 @@ class Runtime(Node):
         """Tell everybody who waits for a run of this process that it will not finish here any more (HND-10)."""
         runs = list(self.runs.values())
         for run in runs:
-            run.done.fail(DBOSException(f"DBOS was destroyed before workflow {run.workflow_id} finished in this process"))
+            run.done.fail(
+                DBOSException(f"DBOS was destroyed before workflow {run.workflow_id} finished in this process")
+            )
         wake([run.done for run in runs])
 
 

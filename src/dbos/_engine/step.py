@@ -55,7 +55,14 @@ async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T
         raise
     codec_name = node.codec.name_for(None)
     await record(
-        node, io, run, step_id, name, started_at_ms, output=node.codec.dumps(value, codec_name), serialization=codec_name
+        node,
+        io,
+        run,
+        step_id,
+        name,
+        started_at_ms,
+        output=node.codec.dumps(value, codec_name),
+        serialization=codec_name,
     )
     return value
 
@@ -168,7 +175,15 @@ def _note(run: Run, verdict: BaseException) -> None:
 
 
 async def call_step(
-    node: Runtime, io: Io, run: Run, step_id: int, name: str, retry: StepRetry, fn: Callable[..., Any], args: Any, kwargs: Any
+    node: Runtime,
+    io: Io,
+    run: Run,
+    step_id: int,
+    name: str,
+    retry: StepRetry,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
 ) -> Outcome[Any]:
     """Run a step of a workflow under a step id already drawn, or replay it."""
     check_retry(name, retry, fn)
@@ -191,14 +206,20 @@ async def call_step(
             error_text = node.codec.dump_error(outcome.error, codec_name)
     except Exception as unserializable:
         return Failure(unserializable)
-    await record(
-        node, io, run, step_id, name, started_at_ms, output=output, error=error_text, serialization=codec_name
-    )
+    await record(node, io, run, step_id, name, started_at_ms, output=output, error=error_text, serialization=codec_name)
     return outcome
 
 
 async def _attempts(
-    node: Runtime, io: Io, run: Run, step_id: int, name: str, retry: StepRetry, fn: Callable[..., Any], args: Any, kwargs: Any
+    node: Runtime,
+    io: Io,
+    run: Run,
+    step_id: int,
+    name: str,
+    retry: StepRetry,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
 ) -> Outcome[Any]:
     """Attempt a step as often as its options allow (STEP-10..17)."""
     attempts = retry.max_attempts if retry.retries_allowed else 1
@@ -216,14 +237,26 @@ async def _attempts(
             return outcome
         if attempt + 1 < attempts:
             logger.warning(
-                "Step being automatically retried (attempt %d of %d): %s", attempt + 1, attempts, name, exc_info=outcome.error
+                "Step being automatically retried (attempt %d of %d): %s",
+                attempt + 1,
+                attempts,
+                name,
+                exc_info=outcome.error,
             )
             await io.sleep(step_wait(retry.interval_seconds, retry.backoff_rate, attempt))
     return Failure(DBOSMaxStepRetriesExceeded(name, attempts, errors))
 
 
 async def _attempt(
-    node: Runtime, io: Io, run: Run, status: StepStatus, name: str, retry: StepRetry, fn: Callable[..., Any], args: Any, kwargs: Any
+    node: Runtime,
+    io: Io,
+    run: Run,
+    status: StepStatus,
+    name: str,
+    retry: StepRetry,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
 ) -> Outcome[Any]:
     here = current()
     assert here is not None
@@ -265,7 +298,9 @@ def check_async_only(name: str, retry: StepRetry, is_coroutine: bool) -> None:
         raise DBOSException(f"Step {name}: timeout_seconds must be positive and finite, not {timeout}")
 
 
-async def step(node: Runtime, io: Io, name: str, retry: StepRetry, fn: Callable[..., Any], args: Any, kwargs: Any) -> Outcome[Any]:
+async def step(
+    node: Runtime, io: Io, name: str, retry: StepRetry, fn: Callable[..., Any], args: Any, kwargs: Any
+) -> Outcome[Any]:
     """Run a decorated step from workflow code."""
     run = workflow_run()
     assert run is not None

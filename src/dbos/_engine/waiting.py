@@ -75,9 +75,7 @@ async def record_result(
     )
 
 
-async def handle_result(
-    node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float
-) -> Outcome[Any]:
+async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Outcome[Any]:
     """Wait as a handle does: for the run itself when it runs here, else for its row (HND-2, CON-11)."""
     parent = workflow_run()
     started_at_ms = node.clock.now_ms()

@@ -87,7 +87,9 @@ def parent_of(here: Context | None) -> Run | None:
     """Return the run that starts a workflow here, None outside workflows; steps may not (EX-90)."""
     if here is None:
         return None
-    assert here.step is None and not here.in_transaction, "Workflows cannot be called, started or enqueued from within a step"
+    assert here.step is None and not here.in_transaction, (
+        "Workflows cannot be called, started or enqueued from within a step"
+    )
     return here.run
 
 
@@ -305,7 +307,9 @@ async def execute(node: Runtime, io: Io, run: Run, target: Target, context: Cont
     except BaseException as interruption:
         # Nothing is recorded: the row stays PENDING and is recovered (EX-37, LIF-35, AS-6).
         leave(token, before)
-        logger.warning("Workflow %s was interrupted by %s; it stays PENDING", run.workflow_id, type(interruption).__name__)
+        logger.warning(
+            "Workflow %s was interrupted by %s; it stays PENDING", run.workflow_id, type(interruption).__name__
+        )
         node.left(run)
         node.finished(run, Failure(interruption))
         raise

@@ -63,9 +63,7 @@ def configure(settings: Settings, workflow_id: Callable[[], str | None]) -> None
 def identify(application_id: str, version: str, executor_id: str) -> None:
     """Say which application, version and executor later records belong to."""
     for identity in _identity:
-        identity.attributes.update(
-            applicationID=application_id, applicationVersion=version, executorID=executor_id
-        )
+        identity.attributes.update(applicationID=application_id, applicationVersion=version, executorID=executor_id)
 
 
 def detach() -> None:

@@ -57,9 +57,7 @@ def dump_error(error: BaseException) -> str:
 def load_error(text: str) -> PortableWorkflowError:
     """Decode an exception (ENC-19)."""
     described = loads(text)
-    return PortableWorkflowError(
-        described["message"], described["name"], described.get("code"), described.get("data")
-    )
+    return PortableWorkflowError(described["message"], described["name"], described.get("code"), described.get("data"))
 
 
 def describe(error: BaseException) -> str:

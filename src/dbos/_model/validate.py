@@ -55,7 +55,9 @@ def _date_parameters(func: Callable[..., Any]) -> dict[str, type]:
     except Exception:
         # Hints that cannot be resolved here (names under TYPE_CHECKING) leave every argument as it is.
         return {}
-    return {name: hint for name, hint in hints.items() if hint in (datetime.datetime, datetime.date) and name != "return"}
+    return {
+        name: hint for name, hint in hints.items() if hint in (datetime.datetime, datetime.date) and name != "return"
+    }
 
 
 def _parsed(value: Any, wanted: type | None) -> Any:

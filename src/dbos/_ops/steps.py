@@ -104,9 +104,7 @@ class StepReservation:
     ) -> Any:
         """Run a function as the reserved step, as `run` does, from async code."""
         node = self._take()
-        return unwrap(
-            await run_as(node, node.looping, self._run, self._step_id, dbos_step_options, func, args, kwargs)
-        )
+        return unwrap(await run_as(node, node.looping, self._run, self._step_id, dbos_step_options, func, args, kwargs))
 
     def _take(self) -> Runtime:
         if workflow_run() is not self._run:

@@ -232,5 +232,3 @@ async def resume_workflow(
         DBOS.resume_workflow("order-17").get_result()
     """
     return (await resume_workflows(node, io, [workflow_id], queue_name=queue_name, shard_key=shard_key))[0]
-
-

@@ -295,7 +295,10 @@ def fused(kind: Kind, dialect: Dialect) -> str:
     # Inside a case the planner cannot turn this into a join: it stays one hashed lookup per row.
     mine, theirs = ", ".join(f"r.{name}" for name in kind.key), ", ".join(kind.key)
     took = f"case when ({mine}) in (select {theirs} from took) then true end"
-    parts = [f"r as (select * from json_to_recordset($1::json) as x({columns}))", f"took as ({kind.claim} returning {returning})"]
+    parts = [
+        f"r as (select * from json_to_recordset($1::json) as x({columns}))",
+        f"took as ({kind.claim} returning {returning})",
+    ]
     parts += [f"then_{number} as ({statement})" for number, statement in enumerate(kind.then)]
     text = f"with {', '.join(parts)} select {', '.join(kind.key)} from took"
     return dialect.expand(text.replace("{rows}", "r").replace("{took}", took))

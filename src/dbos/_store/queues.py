@@ -34,7 +34,9 @@ class Claimed:
     has_history: bool
 
 
-def claim(session: Session, scope: Scope, queue_name: str, token_prefix: str, limit: int, latest: bool) -> list[Claimed]:
+def claim(
+    session: Session, scope: Scope, queue_name: str, token_prefix: str, limit: int, latest: bool
+) -> list[Claimed]:
     """Take up to `limit` rows of a queue, in order of priority and age (ST-16).
 
     Each row's ownership token is `token_prefix` followed by its id and attempt: unique to this claim. `latest` says
@@ -84,9 +86,7 @@ def claim(session: Session, scope: Scope, queue_name: str, token_prefix: str, li
         )
     }
     return [
-        Claimed(
-            *row[:5], inputs.get(row[0]) or row[5], *row[6:10], int(row[10]), *row[11:14], row[0] in with_history
-        )
+        Claimed(*row[:5], inputs.get(row[0]) or row[5], *row[6:10], int(row[10]), *row[11:14], row[0] in with_history)
         for row in claimed
     ]
 

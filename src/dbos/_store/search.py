@@ -154,7 +154,9 @@ def _conditions(wanted: Filter) -> list[str]:
 def _parameters(wanted: Filter) -> dict[str, Any]:
     values = {field.name: getattr(wanted, field.name) for field in fields(wanted) if field.name in _CONDITIONS}
     given = {name: value for name, value in values.items() if value is not None}
-    prefixes = {f"prefix_{n}": wanted.workflow_id_prefix[n] for n in _numbers(wanted)} if wanted.workflow_id_prefix else {}
+    prefixes = (
+        {f"prefix_{n}": wanted.workflow_id_prefix[n] for n in _numbers(wanted)} if wanted.workflow_id_prefix else {}
+    )
     return given | prefixes
 
 

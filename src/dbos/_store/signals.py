@@ -155,5 +155,3 @@ class Signals:
 def run_key(workflow_id: str) -> Key:
     """Return the key that is fired when a workflow has reached a terminal status."""
     return ("run", workflow_id)
-
-

@@ -210,7 +210,9 @@ class SqliteLane:
 
     def _expanded(self, kind: Kind, rows: str) -> tuple[str, ...]:
         expand = self._database.dialect.expand
-        return tuple(expand(text.replace("{rows}", rows).replace("{took}", "true")) for text in (kind.claim, *kind.then))
+        return tuple(
+            expand(text.replace("{rows}", rows).replace("{took}", "true")) for text in (kind.claim, *kind.then)
+        )
 
 
 @contextmanager

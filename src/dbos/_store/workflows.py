@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from .._error import (
     DBOSNonExistentWorkflowError,
     DBOSWorkflowCancelledError,
@@ -430,5 +429,3 @@ def requeue(session: Session, workflow_ids: list[str], executor_ids: list[str], 
         executors=executor_ids,
         queue=queue_name,
     )
-
-
