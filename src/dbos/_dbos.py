@@ -61,7 +61,7 @@ def _step_id() -> int | None:
 
 
 def _step_status() -> StepStatus | None:
-    """The running step's id and, when it is retried, its current attempt (from 0) and its maximum; None outside steps."""
+    """The running step's id and, if it is retried, its current attempt (from 0) and maximum; None outside steps."""
     here = current()
     return here.step if here is not None else None
 

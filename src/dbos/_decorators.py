@@ -28,7 +28,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Told by `_dbos`, which knows whether an instance was constructed: the error of a call that comes too early (LIF-5, LIF-6).
+# Told by `_dbos`, which knows whether an instance was constructed: the error of a call that comes too early (LIF-5,
+# LIF-6).
 not_running: list[Callable[[str], Exception]] = [
     lambda name: DBOSException(f"Function {name} invoked before DBOS initialized")
 ]
@@ -44,8 +45,8 @@ def workflow(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function, plain or async, a workflow: it survives crashes and resumes from its last completed step.
 
-    `name` is what is stored and matched on recovery (default: the qualified name). `max_recovery_attempts` bounds how often
-    it is recovered (None: no bound). `validate_args` checks arguments that come from the database.
+    `name` is what is stored and matched on recovery (default: the qualified name). `max_recovery_attempts` bounds how
+    often it is recovered (None: no bound). `validate_args` checks arguments that come from the database.
 
         @DBOS.workflow()
         def checkout(order: Order) -> Receipt:
@@ -124,9 +125,9 @@ def step(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a function, plain or async, a step: once it has completed in a workflow it is never run again for it.
 
-    With `retries_allowed` it is attempted up to `max_attempts` times, `interval_seconds * backoff_rate ** k` seconds apart
-    (at most an hour), while `should_retry(error)`, if given, agrees. Async steps may have `timeout_seconds` and may be
-    `preemptible`: cancelled with their workflow while they run. Outside workflows a step is a plain function.
+    With `retries_allowed` it is attempted up to `max_attempts` times, `interval_seconds * backoff_rate ** k` seconds
+    apart (at most an hour), while `should_retry(error)`, if given, agrees. Async steps may have `timeout_seconds` and
+    may be `preemptible`: cancelled with their workflow while they run. Outside workflows a step is a plain function.
 
     Raises `DBOSException` for options that an ordinary function cannot have.
 
@@ -192,7 +193,8 @@ def _check_plain_call(info: FunctionInfo, name: str) -> None:
 
 
 def required_roles(roles: list[str]) -> Callable[[F], F]:
-    """Require one of these roles to run a function; its own list replaces its class's default. An empty one asks nothing.
+    """Require one of these roles to run a function; its own list replaces its class's default. An empty one asks
+    nothing.
 
     Raises `DBOSNotAuthorizedError` at the call, or as the outcome of a started workflow.
 

@@ -95,7 +95,9 @@ class DBOSRecoveryError(DBOSException):
 
 
 class DBOSInitializationError(DBOSException):
-    """The configuration is invalid, the database is not ready, or a feature is unavailable. Correct what the message names."""
+    """The configuration is invalid, the database is not ready, or a feature is unavailable. Correct what the message
+    names.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(f"Error initializing DBOS Transact: {message}", 3)
@@ -294,8 +296,8 @@ class DBOSStepNondeterminismError(DBOSException):
 
     def __init__(self, workflow_id: str, step_id: int) -> None:
         super().__init__(
-            f"Step {step_id} of workflow {workflow_id} was recorded twice by the same execution with different results. "
-            f"Check that your workflow is deterministic.",
+            f"Step {step_id} of workflow {workflow_id} was recorded twice by the same execution with different "
+            f"results. Check that your workflow is deterministic.",
             28,
         )
         self.workflow_id = workflow_id

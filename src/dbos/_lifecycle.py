@@ -193,8 +193,8 @@ def opening_of(settings: Settings) -> Opening:
 def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: int = 0) -> None:
     """Stop everything; workflows still running stay PENDING and are recovered at the next launch.
 
-    Waits up to `workflow_completion_timeout_sec` seconds for running workflows. With `destroy_registry`, decorated functions
-    are forgotten too.
+    Waits up to `workflow_completion_timeout_sec` seconds for running workflows. With `destroy_registry`, decorated
+    functions are forgotten too.
 
         DBOS.destroy(workflow_completion_timeout_sec=30)
     """
@@ -213,7 +213,9 @@ def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: 
 
 
 def _stop(application: Application, completion_timeout_sec: float) -> None:
-    """Stop the parts in reverse: claiming, runs, sweeping, users' loops and threads, waiters, journal, database (LIF-31)."""
+    """Stop the parts in reverse: claiming, runs, sweeping, users' loops and threads, waiters, journal, database
+    (LIF-31).
+    """
     node = application.runtime
     if node is None:
         return

@@ -1,7 +1,7 @@
 """The only file that knows blocking from awaiting.
 
-Core code is `async def` over an `Io`. Under a blocking io nothing ever suspends, so `run_now` drives a core coroutine to its
-end without a loop; under a looping io the same coroutine is awaited. Leaves threads and loops to `threads.py`.
+Core code is `async def` over an `Io`. Under a blocking io nothing ever suspends, so `run_now` drives a core coroutine
+to its end without a loop; under a looping io the same coroutine is awaited. Leaves threads and loops to `threads.py`.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def verb_async(
 
 
 def settled(result: Any) -> Any:
-    """Return an operation's result; an outcome is unwrapped here, so that no StopIteration crosses a coroutine (law 3)."""
+    """Return an operation's result; outcomes are unwrapped here, so that no StopIteration crosses a coroutine."""
     if type(result) is Value:
         return result.value
     if type(result) is Failure:

@@ -1,7 +1,7 @@
 """Where we are: the running workflow and step, the options of enclosing `with` blocks, and who the user is.
 
-One context variable holds one frozen value, replaced whole. Leaves what the blocks validate to `options.py` and what a run
-does to `workflow.py`.
+One context variable holds one frozen value, replaced whole. Leaves what the blocks validate to `options.py` and what
+a run does to `workflow.py`.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def enter(context: Context | None) -> Token[Context | None]:
 
 
 def leave(token: Token[Context | None], before: Context | None) -> None:
-    """Restore the context before `enter`, also when the block is left in another context than it was entered in (AS-8)."""
+    """Restore the context before `enter`, also when a block is left elsewhere than it was entered (AS-8)."""
     try:
         _current.reset(token)
     except ValueError:

@@ -1,7 +1,7 @@
 """Handles: what a caller holds of a workflow that runs here, elsewhere, or later.
 
-A handle knows the id and, for a run started in this process, the run itself. Leaves waiting to `waiting.py` and reading to
-`status.py`, which the two classes publish in their colour.
+A handle knows the id and, for a run started in this process, the run itself. Leaves waiting to `waiting.py` and
+reading to `status.py`, which the two classes publish in their colour.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Steps with limits: a timeout, or being cancelled with their workflow while they run.
 
-Knows how an async step is run as a task that may be cancelled (STEP-20..27). Leaves everything else about steps to `step.py`.
+Knows how an async step is run as a task that may be cancelled (STEP-20..27). Leaves everything else about steps to
+`step.py`.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def check_not_queued(options: EnqueueDefaults | None) -> None:
     names = [name for name, value in given.items() if value is not None]
     if names:
         raise DBOSException(
-            f"start_workflow does not use a queue, so {', '.join(names)} cannot be honoured: enqueue the workflow instead"
+            f"start_workflow uses no queue, so {', '.join(names)} cannot be honoured: enqueue the workflow instead"
         )
     check_duplication_policy(options, queued=False)
 

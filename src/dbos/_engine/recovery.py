@@ -49,7 +49,8 @@ def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
         try:
             start = _prepared(node, row, histories.get(row.workflow_id, {}))
         except Exception:
-            # One bad row never holds up its batch; the row stays PENDING for a process that can run it (DEC-38, ENC-21).
+            # One bad row never holds up its batch; the row stays PENDING for a process that can run it (DEC-38,
+            # ENC-21).
             logger.exception("Workflow %s (%s) cannot be executed by this process", row.workflow_id, row.name)
             continue
         if start is not None:
@@ -106,7 +107,9 @@ def _dead_lettered(node: Runtime, row: Claimed, workflow: Workflow) -> bool:
 
 
 def _target(node: Runtime, row: Claimed, workflow: Workflow, receiver: tuple[Any, ...]) -> Target | None:
-    """Decode and validate a row's arguments; what cannot be decoded or is refused ends the run as ERROR (ST-35, SER-40)."""
+    """Decode and validate a row's arguments; what cannot be decoded or is refused ends the run as ERROR (ST-35,
+    SER-40).
+    """
     if row.inputs is None:
         raise DBOSWorkflowFunctionNotFoundError(row.workflow_id, "Workflow inputs are missing")
     if not node.codec.available(row.serialization):

@@ -15,7 +15,7 @@ def required_of(info: FunctionInfo) -> list[str] | None:
 
 
 def assume_role(info: FunctionInfo, name: str, auth: Auth | None) -> str | None:
-    """Return the role a function runs as, None if it needs none; DBOSNotAuthorizedError if the user has none of them."""
+    """Return the role a function runs as, None if it needs none; DBOSNotAuthorizedError if the user has none."""
     required = required_of(info)
     if not required:
         return None

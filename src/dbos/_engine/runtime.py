@@ -1,6 +1,7 @@
 """The runtime: everything one launched application holds, and the node that operations run on.
 
-Knows the parts and the runs under way. Leaves assembling, starting and stopping them to `DBOS.launch` and `DBOS.destroy`.
+Knows the parts and the runs under way. Leaves assembling, starting and stopping them to `DBOS.launch` and
+`DBOS.destroy`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Node:
         self.wake_dispatcher: Callable[[], None] = lambda: None
 
     async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:
-        """Write a record and return once it is durable; the entry's value is None if it took, else its judge's verdict."""
+        """Write a record and return once it is durable: its value is None if it took, else its judge's verdict."""
         room = self.journal.room()
         if room is not None:
             await io.wait(room)

@@ -1,6 +1,7 @@
 """Operations of a running workflow: replay or run, retry, record.
 
-Knows how one step id is drawn, looked up and written. Leaves the rows to `_store.steps` and the workflow around to `workflow.py`.
+Knows how one step id is drawn, looked up and written. Leaves the rows to `_store.steps` and the workflow around to
+`workflow.py`.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def recorded_value(node: Runtime, recorded: Recorded) -> Any:
 
 
 async def confirm(node: Runtime, io: Io, run: Run) -> None:
-    """See that the run is still ours before something new begins, reading only when the last word is too old (EX-80)."""
+    """See that the run is still ours before something new begins; read only when the last word is too old (EX-80)."""
     run.raise_if_cancelled()
     if run.lost:
         raise DBOSWorkflowConflictIDError(run.workflow_id)
@@ -140,7 +141,7 @@ async def record(
     serialization: str | None = None,
     completed_at_ms: int | None = None,
 ) -> None:
-    """Write a checkpoint and return once it is durable; raise what the database says if the run is not ours any more."""
+    """Write a checkpoint and return once it is durable; raise what the database says if the run is not ours now."""
     while True:
         owner = run.owner
         step = Step(

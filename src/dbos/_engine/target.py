@@ -41,7 +41,7 @@ def method_target(info: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, A
     config_name = getattr(first, "config_name", None)
     if config_name is None:
         raise Exception(
-            f"Function {workflow.name} is in a class, but the instance it is called on does not have `config_name` set: "
+            f"Function {workflow.name} is called on an instance that does not have `config_name` set: "
             f"derive the class from DBOSConfiguredInstance"
         )
     return Target(info, workflow, class_name_of(type(first)), config_name, (first,), args[1:], kwargs)
@@ -56,6 +56,6 @@ def _refuse_unregistered(workflow: Workflow, args: tuple[Any, ...]) -> None:
         )
     if args and workflow.takes_self:
         raise Exception(
-            f"Function {workflow.name} was called with {type(args[0]).__qualname__}, which appears to be a class instance, "
-            f"but is not properly registered: decorate the class with @DBOS.dbos_class()"
+            f"Function {workflow.name} was called with {type(args[0]).__qualname__}, which appears to be a class "
+            f"instance, but is not properly registered: decorate the class with @DBOS.dbos_class()"
         )

@@ -24,8 +24,8 @@ UNBOUNDED = 1_000_000
 class Pool(ThreadPoolExecutor):
     """A thread pool whose threads are daemons, start on demand and are reused.
 
-    It is a `ThreadPoolExecutor` because event loops accept no other as their default executor (AS-4). Only `close` ends it:
-    `asyncio.run` shuts its loop's default executor down on exit, which must not reach ours.
+    It is a `ThreadPoolExecutor` because event loops accept no other as their default executor (AS-4). Only `close`
+    ends it: `asyncio.run` shuts its loop's default executor down on exit, which must not reach ours.
     """
 
     def __init__(self, max_threads: int | None) -> None:

@@ -1,7 +1,7 @@
 """Workflows: begin, run, finish.
 
-Knows the life of one execution: its row before its body, its outcome before its caller, and parking when another execution
-owns it. Leaves steps to `step.py`, rows to `_store.workflows`, and what a caller holds to `handles.py`.
+Knows the life of one execution: its row before its body, its outcome before its caller, and parking when another
+execution owns it. Leaves steps to `step.py`, rows to `_store.workflows`, and what a caller holds to `handles.py`.
 """
 
 from __future__ import annotations

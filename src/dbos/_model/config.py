@@ -1,4 +1,5 @@
-"""Configuration: what users write (`DBOSConfig`), what the rest of the library reads (`Settings`), and `resolve` between them.
+"""Configuration: what users write (`DBOSConfig`), what the rest of the library reads (`Settings`), and `resolve`
+between them.
 
 Knows every key, its default and its validity (chapter 1, 2). Leaves connecting to the store.
 """

@@ -1,4 +1,4 @@
-"""What a call came to: a value or a failure, carried as a value so that no exception crosses a coroutine by accident."""
+"""What a call came to, a value or a failure, carried as a value: no exception crosses a coroutine by accident."""
 
 from __future__ import annotations
 

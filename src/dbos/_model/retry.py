@@ -11,7 +11,9 @@ LONGEST_STEP_WAIT_SEC = 3600.0
 
 
 class Backoff:
-    """Waits between tries to reach the database: 1 s doubling to 60 s, each times a random factor in [0.5, 1.5) (EX-42)."""
+    """Waits between tries to reach the database: 1 s doubling to 60 s, each times a random factor in [0.5, 1.5)
+    (EX-42).
+    """
 
     def __init__(self, uniform: Callable[[float, float], float] = random.uniform) -> None:
         self._seconds = FIRST_SEC

@@ -24,8 +24,8 @@ def pydantic_args_validator(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tu
 def make_pydantic_args_validator(func: Callable[..., Any]) -> ValidateArgs:
     """Return a validator of a function's arguments by its type hints, in pydantic's lax mode.
 
-    The validator returns the converted arguments, or raises `ValueError` listing every problem. Raises `ImportError` when
-    pydantic is not installed.
+    The validator returns the converted arguments, or raises `ValueError` listing every problem. Raises `ImportError`
+    when pydantic is not installed.
 
         validate = make_pydantic_args_validator(remind)
         args, kwargs = validate(("2026-01-01T00:00:00Z",), {})
@@ -38,7 +38,7 @@ def make_pydantic_args_validator(func: Callable[..., Any]) -> ValidateArgs:
 def coerce_portable_dates(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, skip_first: bool
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Parse text given for parameters annotated exactly `datetime` or `date` (SER-29); what does not parse stays text."""
+    """Parse text given for parameters annotated exactly `datetime` or `date`; what does not parse stays (SER-29)."""
     wanted = _date_parameters(func)
     if not wanted:
         return args, kwargs

@@ -55,8 +55,8 @@ async def list_workflows(
 ) -> list[WorkflowStatus]:
     """List workflows that meet all the given conditions, oldest first.
 
-    Times are ISO 8601 text, local without an offset, inclusive. `limit=0` means no limit. Without `application_name` and
-    `workflow_ids`, workflows of this application and unclaimed ones are listed.
+    Times are ISO 8601 text, local without an offset, inclusive. `limit=0` means no limit. Without `application_name`
+    and `workflow_ids`, workflows of this application and unclaimed ones are listed.
 
     Raises `ValueError` for a malformed time, `DBOSException` for `attributes` on SQLite and for shard keys,
     `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.

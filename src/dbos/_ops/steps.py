@@ -109,7 +109,7 @@ class StepReservation:
     def _take(self) -> Runtime:
         if workflow_run() is not self._run:
             raise DBOSException(
-                f"Step {self._step_id} was reserved by workflow {self._run.workflow_id} and can only be run from its code"
+                f"Step {self._step_id} was reserved by workflow {self._run.workflow_id}: only its code can run it"
             )
         with self._lock:
             if self._used:

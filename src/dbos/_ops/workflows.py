@@ -1,4 +1,6 @@
-"""The verbs on workflows: start, wait, look, cancel, resume. Each written once, for `DBOS` and the client, in both colours."""
+"""The verbs on workflows: start, wait, look, cancel, resume. Each written once, for `DBOS` and the client, in both
+colours.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,12 @@ async def start_workflow(
 ) -> WorkflowHandle[R]:
     """Start a workflow in the background and return a handle to it.
 
-    A plain function runs on the thread pool, a coroutine function on the event loop. Its row is durable when this returns:
-    the workflow will finish even if the process dies. Starting an id that exists returns a handle to that workflow.
+    A plain function runs on the thread pool, a coroutine function on the event loop. Its row is durable when this
+    returns: the workflow will finish even if the process dies. Starting an id that exists returns a handle to that
+    workflow.
 
-    Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSException` for options that
-    need a queue, and whatever serializing the arguments raises.
+    Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSException` for options
+    that need a queue, and whatever serializing the arguments raises.
 
         handle = DBOS.start_workflow(checkout, order)
         receipt = handle.get_result()

@@ -1,7 +1,7 @@
 """What the rest of the store asks of a database, and how an operation outlives a lost connection.
 
-Knows the words `read`, `transact` and `lane`, the classes of failure and the retry that EX-42 prescribes. Leaves drivers
-to `postgres.py` and `sqlite.py`.
+Knows the words `read`, `transact` and `lane`, the classes of failure and the retry that EX-42 prescribes. Leaves
+drivers to `postgres.py` and `sqlite.py`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ class Session(Protocol):
 class Kind:
     """A kind of durable record: how a batch of them is written, in one transaction with other kinds.
 
-    `claim` inserts or updates from `{rows}`, aliased `r`; `key` says which field of the record identifies a row that took
-    by which column of the table. `then` statements follow for the rows that took only: `{took}` is true for those.
+    `claim` inserts or updates from `{rows}`, aliased `r`; `key` says which field of the record identifies a row that
+    took by which column of the table. `then` statements follow for the rows that took only: `{took}` is true for
+    those.
     """
 
     name: str

@@ -1,11 +1,12 @@
 """The journal: how every durable record of this process becomes durable, many per commit.
 
-Knows batching, who commits, lost connections and poisoned records. Leaves what is written to the record kinds (`workflows.py`,
-`steps.py`, ...) and how to the lanes.
+Knows batching, who commits, lost connections and poisoned records. Leaves what is written to the record kinds
+(`workflows.py`, `steps.py`, ...) and how to the lanes.
 
-Everything appended while a commit is in flight goes into the next one: the commit is the batching window. Whoever waits for
-a record and finds a lane free commits it in its own thread, with all else that is pending; when all lanes are busy the
-writer thread goes on for those who wait. So a lone caller pays no hand-off and a thousand share one commit.
+Everything appended while a commit is in flight goes into the next one: the commit is the batching window. Whoever
+waits for a record and finds a lane free commits it in its own thread, with all else that is pending; when all lanes
+are busy the writer thread goes on for those who wait. So a lone caller pays no hand-off and a thousand share one
+commit.
 """
 
 from __future__ import annotations
@@ -213,7 +214,8 @@ class Journal:
     def _persist(self, lane: Lane | None, batch: list[Entry[Any]]) -> tuple[Lane | None, list[Entry[Any]]]:
         """Write a batch, through lost connections, until every entry took, failed or was refused.
 
-        A commit whose reply was lost may be repeated: what took the first time is refused now, and its judge recognises it.
+        A commit whose reply was lost may be repeated: what took the first time is refused now, and its judge
+        recognises it.
         """
         backoff = Backoff()
         while True:

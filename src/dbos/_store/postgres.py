@@ -1,7 +1,7 @@
 """Postgres through psycopg 3: sessions, a small pool, and journal lanes on its low-level layer.
 
-Knows the driver and its errors. Leaves SQL to the modules of each noun and retrying to `database.py`. A user's SQLAlchemy
-engine is only a place to check connections out of (CFG-27).
+Knows the driver and its errors. Leaves SQL to the modules of each noun and retrying to `database.py`. A user's
+SQLAlchemy engine is only a place to check connections out of (CFG-27).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .sql import Dialect, column_types, rows_json
 
 T = TypeVar("T")
 
-# Joins of a few journal rows with a table must go by its key even before the table was ever analysed: a cached plan that
-# scans would be kept while the table grows.
+# Joins of a few journal rows with a table must go by its key even before the table was ever analysed: a cached plan
+# that scans would be kept while the table grows.
 _LANE_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off"
 _RETRIED_CLASSES = ("08", "53", "57")
 _RETRIED_STATES = ("40P01", "25P03")
@@ -289,7 +289,7 @@ class PostgresLane:
 
 
 def fused(kind: Kind, dialect: Dialect) -> str:
-    """Return the one Postgres statement that writes a batch of `kind`: claim, then what follows for the rows that took."""
+    """Return the one statement that writes a batch of `kind`: claim, then what follows for the rows that took."""
     returning = ", ".join(f"{column} as {name}" for name, column in kind.key.items())
     columns = ", ".join(f"{name} {sql_type}" for name, sql_type in column_types(kind.record).items())
     # Inside a case the planner cannot turn this into a join: it stays one hashed lookup per row.

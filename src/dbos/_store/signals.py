@@ -1,8 +1,8 @@
 """Signals: how whoever waits for a row to change is woken.
 
-Knows the table of waiters of this process and the one shared poll that asks for all of them. Leaves what a key means to the
-probe of its noun. Sources, fastest first: this process's own journal (`fire`), then the poll, adaptive from 5 ms to the
-configured interval. Signals are hints: a waiter reads again after each.
+Knows the table of waiters of this process and the one shared poll that asks for all of them. Leaves what a key means
+to the probe of its noun. Sources, fastest first: this process's own journal (`fire`), then the poll, adaptive from 5
+ms to the configured interval. Signals are hints: a waiter reads again after each.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Signals:
         self._probes[noun] = probe
 
     def watch(self, key: Key, interval_sec: float | None = None) -> Ticket[None]:
-        """Return a ticket for the next signal on `key`. Watch before the first read, or a wake-up in between is lost."""
+        """Return a ticket for the next signal on `key`. Watch, then read: a wake-up in between must not be lost."""
         return self.watch_any([key], interval_sec)
 
     def watch_any(self, keys: list[Key], interval_sec: float | None = None) -> Ticket[None]:

@@ -153,7 +153,9 @@ class _Statements:
 
 
 class SqliteLane:
-    """Writes a journal batch in one transaction, a statement a kind: each call into SQLite gives the interpreter lock away."""
+    """Writes a journal batch in one transaction, a statement a kind: each call into SQLite gives the interpreter lock
+    away.
+    """
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database

@@ -6,6 +6,7 @@ journal, the signals, a running workflow) when a result exists.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -72,10 +73,8 @@ class Ticket(Generic[T]):
             self.done = True
 
     def _leave(self, waiter: Any) -> None:
-        try:
+        with contextlib.suppress(ValueError):  # woken at the same moment
             self._waiters.remove(waiter)
-        except ValueError:
-            pass  # woken at the same moment
 
     def _take_waiters(self) -> list[Any]:
         waiters, self._waiters = self._waiters, []
@@ -92,10 +91,9 @@ def wake(tickets: Iterable[Ticket[Any]]) -> None:
             else:
                 waiter.release()
     for loop, futures in by_loop.items():
-        try:
+        # A loop that has closed has no tasks left to wake.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_complete, futures)
-        except RuntimeError:
-            pass  # the loop has closed; its tasks are gone and nobody is left to wake
 
 
 def _complete(futures: list[asyncio.Future[None]]) -> None:

@@ -19,8 +19,9 @@ def register(session: Session, version: str, application_name: str | None) -> No
     )
     if row is not None and row[0] not in (None, application_name) and application_name is not None:
         raise DBOSException(
-            f"Application version '{version}' is already registered by application '{row[0]}'; versions must be unique "
-            f"across applications sharing a database. Give another application_version, or use `dbos rename-application`."
+            f"Application version '{version}' is already registered by application '{row[0]}' and must be unique "
+            f"across applications sharing the database. Give another application_version, or use "
+            f"`dbos rename-application`."
         )
     session.run(
         """

@@ -52,7 +52,9 @@ class _Validator:
                 except Exception:
                     hints = dict(getattr(self._function, "__annotations__", {}))  # unresolvable: take them as they are
                 self._adapters = {
-                    p.name: TypeAdapter(hints[p.name]) for p in self._parameters if not isinstance(hints.get(p.name, ""), str)
+                    p.name: TypeAdapter(hints[p.name])
+                    for p in self._parameters
+                    if not isinstance(hints.get(p.name, ""), str)
                 }
             return self._adapters
 
