@@ -31,8 +31,10 @@ from ._model.records import (
 from ._model.serialize import DBOSPortableJSONSerializer, Serializer, WorkflowSerializationFormat
 from ._model.status import WorkflowStatusString
 from ._model.validate import make_pydantic_args_validator, pydantic_args_validator
-from ._model.version import VERSION as __version__
+from ._model.version import VERSION
 from ._ops.steps import StepReservation
+
+__version__ = VERSION
 
 __all__ = [
     "DBOS",

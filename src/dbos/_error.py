@@ -1,7 +1,8 @@
 """Every error, drawn as a tree: its code, its text, its facts as attributes.
 
 All derive from `DBOSException`, or from `DBOSBaseException` where user code's `except Exception` must not swallow them.
-Each pickles by the stable public path `dbos.error`, with its attributes intact (ERR-2, ENC-10).
+Each pickles by the stable public path `dbos.error`, with its attributes intact (ERR-2, ENC-10), and DBOS 2.x and 3.x can
+read what we pickled.
 """
 
 from __future__ import annotations
@@ -59,6 +60,12 @@ class _Described:
         """Pickle by class and attributes, whatever the constructor takes."""
         assert isinstance(self, BaseException)
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]  # untyped in typeshed
+
+    def __setstate__(self, state: Any) -> None:
+        """Restore the attributes; those of another version of this library replace what a constructor made of them."""
+        self.__dict__.clear()
+        self.__dict__.update({"status_code": None, **state})
+        self.args = (self.message,)
 
 
 class DBOSException(_Described, Exception):
@@ -126,9 +133,10 @@ class MaxRecoveryAttemptsExceededError(DBOSException):
     """A workflow was dispatched too often and given up. Mend its cause, then resume it."""
 
     def __init__(self, wf_id: str, max_retries: int | None = None) -> None:
+        most = "number of" if max_retries is None else f"of {max_retries}"
         super().__init__(
-            f"Workflow {wf_id} has exceeded its maximum of {max_retries} execution or recovery attempts. "
-            f"It is not executed or recovered any more; resume it to give it a new budget.",
+            f"Workflow {wf_id} has exceeded its maximum {most} execution or recovery attempts. "
+            f"Further attempts to execute or recover it will fail. Resume it to give it a new budget of attempts.",
             6,
         )
         self.workflow_id = wf_id
@@ -233,8 +241,8 @@ class DBOSStreamTimeoutError(DBOSException):
     """No value came on a stream in time, or the stream ended first. Wait longer, or see why its writer stopped."""
 
     def __init__(self, workflow_id: str, key: str, timeout_seconds: float | None = None) -> None:
-        within = "before it ended" if timeout_seconds is None else f"within {timeout_seconds} seconds"
-        super().__init__(f"No value arrived on stream {key} of workflow {workflow_id} {within}", 16)
+        within = "" if timeout_seconds is None else f" within {timeout_seconds} seconds"
+        super().__init__(f"No value arrived on stream {key} of workflow {workflow_id}{within}", 16)
         self.workflow_id = workflow_id
         self.key = key
         self.timeout_seconds = timeout_seconds
@@ -245,8 +253,9 @@ class DBOSStreamNondeterminismError(DBOSException):
 
     def __init__(self, workflow_id: str, key: str) -> None:
         super().__init__(
-            f"Cannot deterministically read stream {key} in workflow {workflow_id}: another stream read of the same "
-            f"workflow is in progress. Read streams from sequential workflow code, or from a step.",
+            f"Cannot deterministically read stream {key} in workflow {workflow_id}: another stream read in the same "
+            f"workflow is still in progress, so which read records which value would depend on task scheduling. "
+            f"Read streams from sequential workflow code, or read them from a step.",
             17,
         )
         self.workflow_id = workflow_id
@@ -305,7 +314,10 @@ class DBOSStepNondeterminismError(DBOSException):
 
 
 class PortableWorkflowError(Exception):
-    """An error stored in the portable format: what any language can read of an exception (SER-26)."""
+    """An error in the portable format: what any language can read of an exception (SER-26).
+
+    Awaiting a portable workflow that failed raises it, and a portable workflow may raise it to choose what readers see.
+    """
 
     def __init__(self, message: str, name: str, code: int | str | None = None, data: Any = None) -> None:
         super().__init__(message)
@@ -318,13 +330,22 @@ class PortableWorkflowError(Exception):
         """Show the message."""
         return self.message
 
+    def __repr__(self) -> str:
+        """Show all there is to know."""
+        facts = f"message={self.message!r}, name={self.name!r}, code={self.code!r}, data={self.data!r}"
+        return f"{type(self).__name__}({facts})"
+
     def __reduce__(self) -> Any:
         """Pickle by the constructor's arguments."""
         return type(self), (self.message, self.name, self.code, self.data)
 
 
-_ROOTS = (DBOSException, DBOSBaseException)
-for _name, _class in list(globals().items()):
-    if _name == "DBOSErrorCode" or (isinstance(_class, type) and issubclass(_class, _ROOTS)):
-        _class.__module__ = "dbos.error"
+def _publish(public: type) -> None:
+    """Give a class its public path. Other versions of DBOS have `error` as an attribute of `dbos`, not as a module."""
+    public.__module__, public.__qualname__ = "dbos", f"error.{public.__name__}"
+
+
+for _class in list(globals().values()):
+    if isinstance(_class, type) and issubclass(_class, (DBOSException, DBOSBaseException, DBOSErrorCode)):
+        _publish(_class)
 PortableWorkflowError.__module__ = "dbos"

@@ -72,7 +72,7 @@ class Blocking:
 
     async def sleep(self, seconds: float) -> None:
         """Block this thread."""
-        time.sleep(seconds)
+        time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to block
 
 
 class Looping:

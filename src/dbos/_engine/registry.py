@@ -193,8 +193,9 @@ def _refuse_namesake(known: Callable[..., Any], new: Callable[..., Any], name: s
     if known_file and new_file and known_file != new_file:
         raise DBOSException(
             f"Workflow name '{name}' is used by two functions: "
-            f"{known.__module__}.{known.__qualname__} ({known_file}) and {new.__module__}.{new.__qualname__} ({new_file}). "
-            f"Give one of them another name with @DBOS.workflow(name=...)."
+            f"{known.__module__}.{known.__qualname__} ({known_file}) and "
+            f"{new.__module__}.{new.__qualname__} ({new_file}). Give one of them "
+            f"another name with @DBOS.workflow(name=...)."
         )
 
 

@@ -11,6 +11,7 @@ from .._error import PortableWorkflowError
 NAME = "portable_json"
 _CODES = ("code", "error_code", "errno", "status", "status_code")
 _DATA = ("data", "details", "payload", "extra", "meta", "metadata")
+_ABSENT = object()
 
 
 def dumps(value: Any) -> str:
@@ -35,21 +36,23 @@ def dump_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 def load_inputs(text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Decode the arguments of a workflow; a missing or null part is empty (ENC-14)."""
     inputs = loads(text)
+    if not isinstance(inputs, dict):
+        raise TypeError(
+            f"Portable workflow inputs must be an object with positionalArgs and namedArgs, not {type(inputs).__name__}"
+        )
     return tuple(inputs.get("positionalArgs") or ()), dict(inputs.get("namedArgs") or {})
 
 
 def dump_error(error: BaseException) -> str:
     """Encode an exception; never fails (ENC-18, ENC-20, ENC-22)."""
     if isinstance(error, PortableWorkflowError):
-        described: dict[str, Any] = {"name": error.name, "message": error.message, "code": error.code}
-        if error.data is not None:
-            described["data"] = _portable_or_text(error.data)
-        return dumps(described)
-    described = {"name": type(error).__name__, "message": describe(error), "code": _code(error)}
+        described = {"name": describe(error.name), "message": describe(error)}
+        return dumps({**described, "code": _carried(error.code), "data": _carried(error.data)})
+    described = {"name": type(error).__name__, "message": describe(error), "code": _carried(_code(error))}
     for name in _DATA:
         data = _attribute(error, name)
-        if data is not None and not callable(data):
-            described["data"] = _portable_or_text(data)
+        if data is not _ABSENT and not callable(data):
+            described["data"] = _carried(data)
             break
     return dumps(described)
 
@@ -60,12 +63,12 @@ def load_error(text: str) -> PortableWorkflowError:
     return PortableWorkflowError(described["message"], described["name"], described.get("code"), described.get("data"))
 
 
-def describe(error: BaseException) -> str:
-    """Return an exception's text, whatever its `__str__` does."""
+def describe(value: Any) -> str:
+    """Return the text of an exception, or of what it carries, whatever its `__str__` does."""
     for text_of in (str, repr):
         try:
-            return text_of(error)
-        except Exception:  # noqa: S112, PERF203  # a broken __str__ must not defeat recording the error (EX-38)
+            return text_of(value)
+        except Exception:  # a broken __str__ must not defeat recording the error (EX-38)
             continue
     return "<unprintable>"
 
@@ -102,32 +105,29 @@ def _key(key: Any) -> str:
     return key
 
 
-def _code(error: BaseException) -> int | str | None:
+def _code(error: BaseException) -> Any:
+    """Return the first code an exception has that other languages can read."""
     for name in _CODES:
-        try:
-            code = getattr(error, name)
-        except Exception:  # noqa: S112, PERF203  # a property of a user's exception may raise anything
-            continue
-        if code is None or (isinstance(code, (int, str)) and not isinstance(code, bool)):
+        code = _attribute(error, name)
+        if code is None or isinstance(code, (int, str)):
             return code
     return None
 
 
 def _attribute(error: BaseException, name: str) -> Any:
     try:
-        return getattr(error, name, None)
-    except Exception:
-        return None
+        return getattr(error, name, _ABSENT)
+    except Exception:  # a property of a user's exception may raise anything
+        return _ABSENT
 
 
-def _portable_or_text(data: Any) -> Any:
+def _carried(data: Any) -> Any:
+    """Return what an error carries in a form that can be written, as text if need be."""
     try:
-        return _plain(data)
-    except (TypeError, RecursionError):
-        try:
-            return str(data)
-        except Exception:
-            return "<unprintable>"
+        dumps(data)
+        return data
+    except Exception:  # whatever is wrong with it, the error itself must be recorded
+        return describe(data)
 
 
 def _has_surrogate(text: str) -> bool:

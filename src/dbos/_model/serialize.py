@@ -5,15 +5,17 @@ Knows the formats and which applies (chapter 4, 4.10). Leaves the portable one's
 
 from __future__ import annotations
 
-import base64
+import binascii
 import io
 import logging
 import pickle
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from .._error import DBOSException
@@ -54,14 +56,18 @@ class PickleSerializer(Serializer):
     def serialize(self, data: Any) -> str:
         """Return `data` as text."""
         try:
-            return base64.b64encode(pickle.dumps(data)).decode("ascii")
+            return binascii.b2a_base64(pickle.dumps(data), newline=False).decode("ascii")
         except Exception as error:
-            logger.error("A value of type %s cannot be serialized: %s", type(data).__name__, error)
+            logger.error("A value of type %s cannot be serialized: %s", type(data).__name__, portable.describe(error))
             raise
 
     def deserialize(self, serialized_data: str) -> Any:
         """Return what `serialize` was given."""
-        return _Unpickler(io.BytesIO(base64.b64decode(serialized_data))).load()
+        pickled = binascii.a2b_base64(serialized_data)
+        # Only a pickle that spells this library's name can hold classes of it; the others need no looking after.
+        if b"dbos" in pickled:
+            return _Unpickler(io.BytesIO(pickled)).load()
+        return pickle.loads(pickled)
 
     def name(self) -> str:
         """Return "py_pickle"."""
@@ -73,12 +79,23 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return a class; one of a package named `dbos` is ours of the same name."""
-        if module == "dbos" or module.startswith("dbos."):
-            for home in ("dbos.error", "dbos", module):
-                found = getattr(sys.modules.get(home), name, None)
-                if found is not None:
-                    return found
+        if module == "dbos" or not module.startswith("dbos."):
+            return super().find_class(module, name)
+        for home in ("dbos.error", "dbos"):
+            found = getattr(sys.modules.get(home), name, None)
+            if isinstance(found, type) and issubclass(found, BaseException):
+                return partial(_rebuilt, found)
+            if found is not None:
+                return found
         return super().find_class(module, name)
+
+
+def _rebuilt(error_class: type[BaseException], *args: Any) -> BaseException:
+    """Rebuild an error of another version: its arguments are our constructor's, or its message with a state to follow."""
+    error = error_class.__new__(error_class, *args)
+    with suppress(TypeError):
+        error_class.__init__(error, *args)
+    return error
 
 
 class DBOSPortableJSONSerializer(Serializer):
@@ -158,13 +175,18 @@ class Codec:
         return portable.dump_error(error) if self._is_portable(name) else self.dumps(error, name)
 
     def dump_outcome_error(self, error: BaseException, name: str | None) -> str:
-        """Encode an exception that must be recorded: one that cannot be serialized is described by another (ENC-22)."""
+        """Encode an exception that must be recorded: what does not survive is described by what does (ENC-22)."""
+        described = f"{type(error).__name__}: {portable.describe(error)}"
         try:
             text = self.dump_error(error, name)
             self.load_error(text, name)
             return text
         except Exception:
-            return self.dump_error(Exception(f"{type(error).__name__}: {portable.describe(error)}"), name)
+            logger.warning("An exception does not survive serialization and is recorded as text: %s", described)
+        try:
+            return self.dump_error(Exception(described), name)
+        except Exception:
+            return self.dumps(described, name)  # a serializer that knows no exceptions at all
 
     def load_error(self, text: str | None, name: str | None) -> BaseException:
         """Decode an exception."""
@@ -211,3 +233,7 @@ def _or_text(load: Callable[[str, str | None], Any], text: str, name: str | None
     except Exception as error:
         logger.warning("A stored value (serialization %s) cannot be deserialized and is shown as text: %s", name, error)
         return text
+
+
+for _public in (Serializer, DBOSPortableJSONSerializer, WorkflowSerializationFormat):
+    _public.__module__ = "dbos"

@@ -20,13 +20,15 @@ class WorkflowStatusString(Enum):
 ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 TERMINAL = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
-# From each status, the statuses that may follow it (chapter 4, 4.7.2); rewinding a terminal run to ENQUEUED aside.
+# From each status, the statuses that may follow it (chapter 4, 4.7.2). Cancelling again stamps again, resuming work that
+# waits puts it on another queue, and rewinding alone leads away from SUCCESS and ERROR.
 TRANSITIONS: dict[str, frozenset[str]] = {
     "DELAYED": frozenset({"ENQUEUED", "CANCELLED"}),
-    "ENQUEUED": frozenset({"PENDING", "CANCELLED"}),
+    "ENQUEUED": frozenset({"PENDING", "ENQUEUED", "CANCELLED"}),
     "PENDING": frozenset({"SUCCESS", "ERROR", "CANCELLED", "ENQUEUED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}),
     "CANCELLED": frozenset({"ENQUEUED", "CANCELLED"}),
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": frozenset({"ENQUEUED", "CANCELLED"}),
-    "SUCCESS": frozenset(),
-    "ERROR": frozenset(),
+    "SUCCESS": frozenset({"ENQUEUED"}),
+    "ERROR": frozenset({"ENQUEUED"}),
 }
+WorkflowStatusString.__module__ = "dbos"

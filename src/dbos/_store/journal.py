@@ -242,7 +242,9 @@ class Journal:
                     wake(batch)
                     raise
                 logger.exception("The journal could not write %d records", len(batch))
-                return lane, []
+                if lane is not None:
+                    lane.close()
+                return None, []
 
     def _write(self, lane: Lane, batch: list[Entry[Any]]) -> list[Entry[Any]]:
         """Write a batch; return the entries that did not take. Bad records are found by halving and fail alone."""

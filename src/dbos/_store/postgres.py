@@ -218,14 +218,17 @@ class PostgresLane:
     def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
         """Write all records in one transaction; return, kind by kind, the keys that took."""
         try:
-            commands = [(self._prepare(kind), rows_json(kind.record, records)) for kind, records in batch]
+            rows = [rows_json(kind.record, records) for kind, records in batch]
         except ValueError as error:
             raise BadRecord(str(error)) from error
-        if len(commands) == 1:
-            name, rows = commands[0]
-            results = [self._checked(self._pgconn.exec_prepared(name, [rows]))]
-        else:
-            results = self._pipeline(commands)
+        try:
+            names = [self._prepare(kind) for kind, _ in batch]
+            results = self._pipeline(names, rows) if len(batch) > 1 else [self._pgconn.exec_prepared(names[0], rows)]
+        except psycopg.Error as error:
+            # The connection's state is unknown now: another one must find out what became of the batch.
+            raise ConnectionLost(str(error).strip()) from error
+        for result in results:
+            self._check(result)
         return [_keys(kind, result) for (kind, _), result in zip(batch, results, strict=True)]
 
     def close(self) -> None:
@@ -236,23 +239,20 @@ class PostgresLane:
         name = self._prepared.get(kind.name)
         if name is None:
             name = kind.name.encode()
-            self._checked(self._pgconn.prepare(name, fused(kind, self._dialect).encode()))
+            self._check(self._pgconn.prepare(name, fused(kind, self._dialect).encode()))
             self._prepared[kind.name] = name
         return name
 
-    def _pipeline(self, commands: list[tuple[bytes, bytes]]) -> list[Any]:
+    def _pipeline(self, names: list[bytes], rows: list[bytes]) -> list[Any]:
         """Send everything before one Sync: statements between two Syncs are one implicit transaction."""
         pgconn = self._pgconn
         pgconn.enter_pipeline_mode()
-        try:
-            for name, rows in commands:
-                pgconn.send_query_prepared(name, [rows])
-            pgconn.pipeline_sync()
-            results = self._drain()
-        finally:
-            if pgconn.status == pq.ConnStatus.OK:
-                pgconn.exit_pipeline_mode()
-        return [self._checked(result) for result in results]
+        for name, parameter in zip(names, rows, strict=True):
+            pgconn.send_query_prepared(name, [parameter])
+        pgconn.pipeline_sync()
+        results = self._drain()
+        pgconn.exit_pipeline_mode()
+        return results
 
     def _drain(self) -> list[Any]:
         pgconn = self._pgconn
@@ -261,7 +261,7 @@ class PostgresLane:
         while pgconn.flush():
             self._wait(select.POLLIN | select.POLLOUT)
             pgconn.consume_input()
-        while True:
+        while pgconn.status == pq.ConnStatus.OK:
             # get_result would wait with the interpreter lock held: see that it has nothing to wait for.
             while pgconn.is_busy():
                 self._wait(select.POLLIN)
@@ -273,14 +273,15 @@ class PostgresLane:
                 pgconn.nonblocking = 0
                 return results
             results.append(result)
+        raise psycopg.OperationalError(pgconn.error_message.decode(errors="replace"))
 
     def _wait(self, events: int) -> None:
         self._poll.modify(self._pgconn.socket, events)
         self._poll.poll()
 
-    def _checked(self, result: Any) -> Any:
+    def _check(self, result: Any) -> None:
         if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-            return result
+            return
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
         message = result.error_message.decode(errors="replace").strip()
         if self._pgconn.status != pq.ConnStatus.OK or _is_retried(state):
