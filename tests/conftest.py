@@ -10,7 +10,6 @@ import asyncio
 import fcntl
 import inspect
 import os
-import re
 import shutil
 import sqlite3
 import tempfile
@@ -21,17 +20,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from databases import Database, PostgresPool, at, sqlite_database
 from face import Face
 from postgres import PostgresServer, remove
-from psycopg.rows import dict_row
 
 from dbos import DBOS, run_dbos_database_migrations
 
-SCHEMA = "dbos"
 SHARED_DIRECTORY = "DBOS_TEST_SHARED_DIRECTORY"
 THREADS_BOUND_SEC = 5.0
 
@@ -68,11 +65,6 @@ def _shared() -> Iterator[Path]:
         yield shared
 
 
-def _at(url: str, name: str) -> str:
-    """Return a server's URL with another database's name."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-
-
 @pytest.fixture(scope="session")
 def postgres_server_url() -> str:
     """The URL of a Postgres server whose databases the tests may create and drop."""
@@ -98,7 +90,7 @@ def postgres_template(postgres_server_url: str) -> str:
         known = shared / "template"
         if not known.exists():
             name = f"template_{uuid.uuid4().hex[:12]}"
-            run_dbos_database_migrations(_at(postgres_server_url, name))
+            run_dbos_database_migrations(at(postgres_server_url, name))
             known.write_text(name)
         return known.read_text()
 
@@ -120,78 +112,23 @@ def sqlite_template() -> Path:
 # --- databases
 
 
-class Database:
-    """Read and write a test's database beside DBOS: `{table}` is schema-qualified, `?` is a placeholder on both kinds."""
-
-    def __init__(self, url: str, dialect: str, connection: Any) -> None:
-        """Take an open connection in autocommit mode whose rows are dicts."""
-        self.url = url
-        self.dialect = dialect
-        self.schema = SCHEMA
-        self._connection = connection
-        # Programs read their own rows from their own threads.
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        """Name the kind."""
-        return f"Database({self.dialect!r})"
-
-    def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
-        """Run a query and return its rows."""
-        with self._lock:
-            return list(self._connection.execute(self._rendered(sql), args).fetchall())
-
-    def execute(self, sql: str, *args: Any) -> None:
-        """Run a statement and commit it."""
-        with self._lock:
-            self._connection.execute(self._rendered(sql), args)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _rendered(self, sql: str) -> str:
-        if self.dialect == "sqlite":
-            return re.sub(r"\{(\w+)\}", r'"\1"', sql)
-        return re.sub(r"\{(\w+)\}", rf'"{SCHEMA}"."\1"', sql.replace("%", "%%").replace("?", "%s"))
-
-
-@contextmanager
-def _sqlite(template: Path, directory: Path) -> Iterator[Database]:
-    path = directory / "testapp.sqlite"
-    shutil.copyfile(template, path)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.row_factory = lambda cursor, row: {
-        column[0]: value for column, value in zip(cursor.description, row, strict=True)
-    }
-    yield Database(f"sqlite:///{path}", "sqlite", connection)
-
-
-@contextmanager
-def _postgres(server_url: str, template: str) -> Iterator[Database]:
-    name = f"test_{uuid.uuid4().hex[:16]}"
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(f"create database {name} template {template} strategy file_copy".encode())
-        try:
-            url = _at(server_url, name)
-            yield Database(url, "postgres", psycopg.connect(url, autocommit=True, row_factory=dict_row))
-        finally:
-            server.execute(f"drop database if exists {name} with (force)".encode())
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server_url: str, postgres_template: str) -> Iterator[PostgresPool]:
+    """The migrated databases that this worker lends to one test after another."""
+    pool = PostgresPool(postgres_server_url, postgres_template)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A fresh, migrated database, removed after the test."""
     if request.param == "sqlite":
-        opened = _sqlite(request.getfixturevalue("sqlite_template"), tmp_path)
+        opened = sqlite_database(request.getfixturevalue("sqlite_template"), tmp_path)
     else:
-        server_url = request.getfixturevalue("postgres_server_url")
-        opened = _postgres(server_url, request.getfixturevalue("postgres_template"))
+        opened = request.getfixturevalue("postgres_pool").database()
     with opened as database:
-        try:
-            yield database
-        finally:
-            database.close()
+        yield database
 
 
 # --- DBOS and the colours

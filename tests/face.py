@@ -1,7 +1,7 @@
 """One `async def` body, run in both colours: as plain threads do it (`blocking`) and on an event loop (`looping`).
 
-Knows the public API of `dbos` only. Programs and tests written for a face await everything; under `blocking` nothing they
-await ever suspends, so a coroutine is driven to its end by one `send`.
+Knows the public API of `dbos` only. Programs and tests written for a face await everything; under `blocking` nothing
+they await ever suspends, so a coroutine is driven to its end by one `send`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Face:
                 return registered(*args, **kwargs)
 
             _dressed(call, program)
-            # What a decorator of the class or a later decorator looks for on the registered function is found on this too.
+            # What a class's decorator or a later one looks for on the registered function is found on this too.
             call.__dict__.update(vars(registered))
             setattr(call, REGISTERED, registered)
             return call

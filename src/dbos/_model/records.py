@@ -1,23 +1,19 @@
-"""The values users receive and give: statuses, steps, versions, schedules, options."""
+"""The values users receive and give: statuses, steps, versions, schedules, options.
 
-from __future__ import annotations
+Their annotations are real types, not text, so that `typing.get_type_hints` works on what is published as `dbos.X`.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Union
+from typing import Any, Literal, TypedDict
+
+from .serialize import WorkflowInputs, WorkflowSerializationFormat
 
 DuplicationPolicy = Literal["reject", "return-existing"]
 WorkflowIDReusePolicy = Literal["return-existing", "reject"]
 
 
-class WorkflowInputs(TypedDict):
-    """The arguments a workflow was called with."""
-
-    args: Any
-    kwargs: dict[str, Any]
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class WorkflowStatus:
     """How a workflow stands. Times are epoch milliseconds.
 
@@ -59,16 +55,6 @@ class WorkflowStatus:
     app_id: str | None = None
     recovery_attempts: int | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickle by attribute name, so that other versions of the class can read it."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    def __setstate__(self, state: Any) -> None:
-        """Restore known attributes, also from versions that kept more or fewer."""
-        values = state[1] if isinstance(state, tuple) else state
-        for name, field in self.__dataclass_fields__.items():
-            setattr(self, name, values.get(name, None if field.default is field.default_factory else field.default))
-
 
 class StepInfo(TypedDict):
     """What a step recorded. Times are epoch milliseconds."""
@@ -108,6 +94,7 @@ class WorkflowSchedule(TypedDict):
     cron_timezone: str | None
     queue_name: str | None
     application_name: str | None
+    shard_key: str | None
 
 
 class StepOptions(TypedDict, total=False):
@@ -118,10 +105,49 @@ class StepOptions(TypedDict, total=False):
     interval_seconds: float
     max_attempts: int
     backoff_rate: float
-    should_retry: Callable[[BaseException], Union[bool, Awaitable[bool]]] | None  # noqa: UP007
+    should_retry: Callable[[BaseException], bool | Awaitable[bool]] | None
     preemptible: bool
     timeout_seconds: float | None
 
 
-for _class in (WorkflowStatus, StepInfo, VersionInfo, WorkflowSchedule, StepOptions):
+class _RequiredEnqueueOptions(TypedDict):
+    workflow_name: str
+    queue_name: str
+
+
+class EnqueueOptions(_RequiredEnqueueOptions, total=False):
+    """How a workflow named by its name is enqueued. Times are seconds."""
+
+    workflow_id: str
+    workflow_id_reuse_policy: WorkflowIDReusePolicy
+    app_version: str
+    workflow_timeout: float
+    delay_seconds: float
+    deduplication_id: str
+    duplication_policy: DuplicationPolicy
+    priority: int
+    queue_partition_key: str
+    authenticated_user: str
+    authenticated_roles: list[str]
+    serialization_type: WorkflowSerializationFormat
+    class_name: str
+    instance_name: str
+    attributes: dict[str, Any]
+    application_name: str | None
+    otel_context: Any
+    shard_key: str
+
+
+@dataclass
+class SendMessage:
+    """One of the messages that `DBOS.send_bulk` sends."""
+
+    destination_id: str
+    message: Any
+    topic: str | None = None
+    idempotency_key: str | None = None
+    shard_key: str | None = None
+
+
+for _class in (WorkflowStatus, StepInfo, VersionInfo, WorkflowSchedule, StepOptions, EnqueueOptions, SendMessage):
     _class.__module__ = "dbos"

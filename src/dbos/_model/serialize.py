@@ -16,11 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from .._error import DBOSException
 from . import portable
-from .records import WorkflowInputs
 
 logger = logging.getLogger("dbos")
 
@@ -125,6 +124,13 @@ class WorkflowSerializationFormat(str, Enum):
 _NAMES = {WorkflowSerializationFormat.PORTABLE: PORTABLE, WorkflowSerializationFormat.NATIVE: PICKLE}
 _PICKLE = PickleSerializer()
 _PORTABLE = DBOSPortableJSONSerializer()
+
+
+class WorkflowInputs(TypedDict):
+    """The arguments a workflow was called with."""
+
+    args: Any
+    kwargs: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ T = TypeVar("T")
 logger = logging.getLogger("dbos")
 
 BATCH_RECORDS = 1000
+LONG_BATCH_RECORDS = 50
 BATCH_BYTES = 4_000_000
 BACKLOG_RECORDS = 50_000
 
@@ -89,6 +90,7 @@ class Journal:
         self._pending: deque[Entry[Any]] = deque()
         self._lanes: list[Lane] = []
         self._open_lanes = 0
+        self._short_commits = 0  # in flight
         self._poked = threading.Lock()  # a raw lock wakes the writer in half the time of a semaphore
         self._poked.acquire()
         self._awake = False
@@ -165,14 +167,19 @@ class Journal:
     def _claim(self) -> tuple[Lane | None, list[Entry[Any]]] | None:
         """Take a lane and a batch, or None when nothing is pending or no lane is free."""
         with self._lock:
-            if not self._pending:
+            # A short commit is soon over, and what waits for it makes a better batch; only a long one is overtaken.
+            if not self._pending or self._short_commits:
                 return None
             if self._lanes:
-                return self._lanes.pop(), self._take_batch()
-            if self._open_lanes < self._database.lanes:
+                lane: Lane | None = self._lanes.pop()
+            elif self._open_lanes < self._database.lanes:
+                lane = None
                 self._open_lanes += 1
-                return None, self._take_batch()
-        return None
+            else:
+                return None
+            batch = self._take_batch()
+            self._short_commits += len(batch) < LONG_BATCH_RECORDS
+            return lane, batch
 
     def _take_batch(self) -> list[Entry[Any]]:
         """Take the oldest pending entries within the bounds, one per key: one statement cannot write a row twice."""
@@ -196,6 +203,7 @@ class Journal:
         """Write a batch on a lane (None: a new one), give the lane back, settle and wake."""
         lane, refused = self._persist(lane, batch)
         with self._lock:
+            self._short_commits -= len(batch) < LONG_BATCH_RECORDS
             if lane is None:
                 self._open_lanes -= 1
             else:

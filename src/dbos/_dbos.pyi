@@ -1,0 +1,744 @@
+"""Type stubs of `DBOS`. Written by `make stubs` from the running class: do not edit."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar, ParamSpec, TypeVar, overload
+
+from dbos._engine.context import StepStatus
+from dbos._engine.handles import WorkflowHandle, WorkflowHandleAsync
+from dbos._lifecycle import AlertHandler
+from dbos._model.records import StepInfo, StepOptions, WorkflowStatus
+from dbos._model.serialize import WorkflowSerializationFormat
+from dbos._model.validate import ValidateArgs
+from dbos._ops.steps import StepReservation
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+class DBOS:
+    """Durable execution in a library: workflows that survive crashes, their steps run once.
+
+    Construct it once with a configuration, decorate functions, launch, call:
+
+        DBOS(config={"name": "shop"})
+
+        @DBOS.workflow()
+        def checkout(order: str) -> str:
+            return charge(order)
+
+        DBOS.launch()
+        checkout("book")
+
+    A second construction returns the same object and ignores its arguments, until `DBOS.destroy()`.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any],
+        fastapi: Any = None,
+        flask: Any = None,
+        conductor_url: str | None = None,
+        conductor_key: str | None = None,
+    ) -> None:
+        """Configure DBOS with a `DBOSConfig`.
+
+        Raises `DBOSInitializationError` naming the key that is wrong, and then leaves no instance behind.
+        """
+
+    @staticmethod
+    def workflow(
+        *,
+        name: str | None = None,
+        max_recovery_attempts: int | None = 100,
+        serialization_type: WorkflowSerializationFormat | None = None,
+        validate_args: ValidateArgs | None = None,
+        auto_upgrade: bool | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Make a function, plain or async, a workflow: it survives crashes and resumes from its last completed step.
+
+        `name` is what is stored and matched on recovery (default: the qualified name). `max_recovery_attempts` bounds how
+        often it is recovered (None: no bound). `validate_args` checks arguments that come from the database.
+
+            @DBOS.workflow()
+            def checkout(order: Order) -> Receipt:
+                return charge(order)
+        """
+
+    @staticmethod
+    def step(
+        *,
+        name: str | None = None,
+        retries_allowed: bool = False,
+        interval_seconds: float = 1.0,
+        max_attempts: int = 3,
+        backoff_rate: float = 2.0,
+        should_retry: Callable[[BaseException], Any] | None = None,
+        preemptible: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Make a function, plain or async, a step: once it has completed in a workflow it is never run again for it.
+
+        With `retries_allowed` it is attempted up to `max_attempts` times, `interval_seconds * backoff_rate ** k` seconds
+        apart (at most an hour), while `should_retry(error)`, if given, agrees. Async steps may have `timeout_seconds` and
+        may be `preemptible`: cancelled with their workflow while they run. Outside workflows a step is a plain function.
+
+        Raises `DBOSException` for options that an ordinary function cannot have.
+
+            @DBOS.step(retries_allowed=True)
+            def charge(order: Order) -> Receipt: ...
+        """
+
+    @staticmethod
+    def dbos_class(class_name: str | None = None) -> Callable[[type[T]], type[T]]:
+        """Register a class whose methods are workflows, under its qualified name or `class_name`.
+
+        Raises `Exception` when another class has the name.
+
+            @DBOS.dbos_class()
+            class Shop(DBOSConfiguredInstance): ...
+        """
+
+    @staticmethod
+    def required_roles(roles: list[str]) -> Callable[[F], F]:
+        """Require one of these roles to run a function; its own list replaces its class's default. An empty one asks
+        nothing.
+
+        Raises `DBOSNotAuthorizedError` at the call, or as the outcome of a started workflow.
+
+            @DBOS.required_roles(["admin"])
+            @DBOS.workflow()
+            def close_account(account_id: int) -> None: ...
+        """
+
+    @staticmethod
+    def default_required_roles(roles: list[str]) -> Callable[[type[T]], type[T]]:
+        """Register a class, and require one of these roles for each of its functions without a list of its own.
+
+        @DBOS.default_required_roles(["user"])
+        class Account: ...
+        """
+
+    @staticmethod
+    def launch() -> None:
+        """Connect to the system database, start the background services and recover interrupted workflows.
+
+        Raises `DBOSException` when nothing was constructed, and whatever opening the database raises.
+
+            DBOS(config={"name": "shop"})
+            DBOS.launch()
+        """
+
+    @staticmethod
+    def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: int = 0) -> None:
+        """Stop everything; workflows still running stay PENDING and are recovered at the next launch.
+
+        Waits up to `workflow_completion_timeout_sec` seconds for running workflows. With `destroy_registry`, decorated
+        functions are forgotten too.
+
+            DBOS.destroy(workflow_completion_timeout_sec=30)
+        """
+
+    @staticmethod
+    def listen_queues(queues: Sequence[Any]) -> None:
+        """Serve only these queues in this process. Call it once, between construction and launch.
+
+        Raises `DBOSException` otherwise.
+
+            DBOS.listen_queues(["reports"])
+        """
+
+    @staticmethod
+    def alert_handler(func: AlertHandler) -> AlertHandler:
+        """Make a function the handler of alerts: it gets a name, a message and metadata. One, before launch.
+
+        Raises `DBOSException` otherwise.
+
+            @DBOS.alert_handler
+            def on_alert(name: str, message: str, metadata: dict[str, str]) -> None: ...
+        """
+
+    @staticmethod
+    def register_instance(instance: object) -> None:
+        """Register an object that has a `config_name`, so that its workflows can be recovered.
+
+        Raises `Exception` when another object of the class has the name.
+
+            DBOS.register_instance(shop)
+        """
+
+    @staticmethod
+    def reset_system_database(
+        *, system_database_url: str | None = None, schema: str | None = None, truncate: bool = False
+    ) -> None:
+        """Drop the system database, or with `truncate` empty its tables. Never call it in production.
+
+        Without arguments it resets the configured database. Raises AssertionError after launch.
+
+            DBOS.reset_system_database()
+        """
+
+    @staticmethod
+    def migrate(
+        system_database_url: str, *, schema: str = "dbos", application_role: str | None = None, sharding: bool = False
+    ) -> None:
+        """Create or migrate a system database; with `application_role`, also grant that role access. Needs no instance.
+
+        Raises `DBOSException` for a role with SQLite, and the driver's error when the database cannot be reached.
+
+            DBOS.migrate("sqlite:///shop.sqlite")
+        """
+
+    @overload
+    @staticmethod
+    def start_workflow(
+        func: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandle[R]:
+        """Start a workflow in the background and return a handle to it.
+
+        A plain function runs on the thread pool, a coroutine function on the event loop. Its row is durable when this
+        returns: the workflow will finish even if the process dies. Starting an id that exists returns a handle to that
+        workflow.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSException` for options
+        that need a queue, and whatever serializing the arguments raises.
+
+            handle = DBOS.start_workflow(checkout, order)
+            receipt = handle.get_result()
+        """
+
+    @overload
+    @staticmethod
+    def start_workflow(func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> WorkflowHandle[R]:
+        """Start a workflow in the background and return a handle to it.
+
+        A plain function runs on the thread pool, a coroutine function on the event loop. Its row is durable when this
+        returns: the workflow will finish even if the process dies. Starting an id that exists returns a handle to that
+        workflow.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSException` for options
+        that need a queue, and whatever serializing the arguments raises.
+
+            handle = DBOS.start_workflow(checkout, order)
+            receipt = handle.get_result()
+        """
+
+    @overload
+    @staticmethod
+    async def start_workflow_async(
+        func: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandleAsync[R]:
+        """Start a workflow in the background and return a handle to it.
+
+        A plain function runs on the thread pool, a coroutine function on the event loop. Its row is durable when this
+        returns: the workflow will finish even if the process dies. Starting an id that exists returns a handle to that
+        workflow.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSException` for options
+        that need a queue, and whatever serializing the arguments raises.
+
+            handle = DBOS.start_workflow(checkout, order)
+            receipt = handle.get_result()
+        """
+
+    @overload
+    @staticmethod
+    async def start_workflow_async(
+        func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandleAsync[R]:
+        """Start a workflow in the background and return a handle to it.
+
+        A plain function runs on the thread pool, a coroutine function on the event loop. Its row is durable when this
+        returns: the workflow will finish even if the process dies. Starting an id that exists returns a handle to that
+        workflow.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSException` for options
+        that need a queue, and whatever serializing the arguments raises.
+
+            handle = DBOS.start_workflow(checkout, order)
+            receipt = handle.get_result()
+        """
+
+    @overload
+    @staticmethod
+    def enqueue_workflow(
+        queue_name: str, func: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandle[R]:
+        """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
+
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
+        its deduplication id is held, and whatever serializing the arguments raises.
+
+            handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
+        """
+
+    @overload
+    @staticmethod
+    def enqueue_workflow(
+        queue_name: str, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandle[R]:
+        """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
+
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
+        its deduplication id is held, and whatever serializing the arguments raises.
+
+            handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
+        """
+
+    @overload
+    @staticmethod
+    async def enqueue_workflow_async(
+        queue_name: str, func: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandleAsync[R]:
+        """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
+
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
+        its deduplication id is held, and whatever serializing the arguments raises.
+
+            handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
+        """
+
+    @overload
+    @staticmethod
+    async def enqueue_workflow_async(
+        queue_name: str, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> WorkflowHandleAsync[R]:
+        """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
+
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
+        its deduplication id is held, and whatever serializing the arguments raises.
+
+            handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
+        """
+
+    @staticmethod
+    def retrieve_workflow(
+        workflow_id: str, existing_workflow: bool = True, *, shard_key: str | None = None
+    ) -> WorkflowHandle[Any]:
+        """Return a handle to a workflow by its id.
+
+        Raises `DBOSNonExistentWorkflowError` when it has no row, unless `existing_workflow` is False.
+
+            DBOS.retrieve_workflow("order-17").get_result()
+        """
+
+    @staticmethod
+    async def retrieve_workflow_async(
+        workflow_id: str, existing_workflow: bool = True, *, shard_key: str | None = None
+    ) -> WorkflowHandleAsync[Any]:
+        """Return a handle to a workflow by its id.
+
+        Raises `DBOSNonExistentWorkflowError` when it has no row, unless `existing_workflow` is False.
+
+            DBOS.retrieve_workflow("order-17").get_result()
+        """
+
+    @staticmethod
+    def get_result(workflow_id: str, *, shard_key: str | None = None) -> Any:
+        """Wait for a workflow, which may not exist yet, and return its result or raise its error.
+
+        Raises `DBOSAwaitedWorkflowCancelledError` or `DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded` when it ended so.
+
+            DBOS.get_result("order-17")
+        """
+
+    @staticmethod
+    async def get_result_async(workflow_id: str, *, shard_key: str | None = None) -> Any:
+        """Wait for a workflow, which may not exist yet, and return its result or raise its error.
+
+        Raises `DBOSAwaitedWorkflowCancelledError` or `DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded` when it ended so.
+
+            DBOS.get_result("order-17")
+        """
+
+    @staticmethod
+    def get_workflow_status(workflow_id: str, *, shard_key: str | None = None) -> WorkflowStatus | None:
+        """Return a workflow's status, with its input and outcome, or None if there is no such workflow.
+
+        DBOS.get_workflow_status("order-17").status
+        """
+
+    @staticmethod
+    async def get_workflow_status_async(workflow_id: str, *, shard_key: str | None = None) -> WorkflowStatus | None:
+        """Return a workflow's status, with its input and outcome, or None if there is no such workflow.
+
+        DBOS.get_workflow_status("order-17").status
+        """
+
+    @staticmethod
+    def list_workflows(
+        *,
+        workflow_ids: list[str] | None = None,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        sort_desc: bool = False,
+        workflow_id_prefix: str | list[str] | None = None,
+        load_input: bool = True,
+        load_output: bool = True,
+        executor_id: str | list[str] | None = None,
+        queues_only: bool = False,
+        was_forked_from: bool | None = None,
+        is_fork: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+        schedule_name: str | list[str] | None = None,
+        application_name: str | list[str] | None = None,
+        shard_key: str | list[str] | None = None,
+        parent_shard_key: str | list[str] | None = None,
+    ) -> list[WorkflowStatus]:
+        """List workflows that meet all the given conditions, oldest first.
+
+        Times are ISO 8601 text, local without an offset, inclusive. `limit=0` means no limit. Without `application_name`
+        and `workflow_ids`, workflows of this application and unclaimed ones are listed.
+
+        Raises `ValueError` for a malformed time, `DBOSException` for `attributes` on SQLite and for shard keys,
+        `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+            DBOS.list_workflows(status="ERROR", limit=10, sort_desc=True)
+        """
+
+    @staticmethod
+    async def list_workflows_async(
+        *,
+        workflow_ids: list[str] | None = None,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        sort_desc: bool = False,
+        workflow_id_prefix: str | list[str] | None = None,
+        load_input: bool = True,
+        load_output: bool = True,
+        executor_id: str | list[str] | None = None,
+        queues_only: bool = False,
+        was_forked_from: bool | None = None,
+        is_fork: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+        schedule_name: str | list[str] | None = None,
+        application_name: str | list[str] | None = None,
+        shard_key: str | list[str] | None = None,
+        parent_shard_key: str | list[str] | None = None,
+    ) -> list[WorkflowStatus]:
+        """List workflows that meet all the given conditions, oldest first.
+
+        Times are ISO 8601 text, local without an offset, inclusive. `limit=0` means no limit. Without `application_name`
+        and `workflow_ids`, workflows of this application and unclaimed ones are listed.
+
+        Raises `ValueError` for a malformed time, `DBOSException` for `attributes` on SQLite and for shard keys,
+        `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+            DBOS.list_workflows(status="ERROR", limit=10, sort_desc=True)
+        """
+
+    @staticmethod
+    def list_workflow_steps(
+        workflow_id: str,
+        *,
+        load_output: bool = True,
+        limit: int | None = None,
+        offset: int | None = None,
+        shard_key: str | None = None,
+    ) -> list[StepInfo]:
+        """Return what a workflow's steps recorded, in order; those still running have no record yet.
+
+        [step["function_name"] for step in DBOS.list_workflow_steps("order-17")]
+        """
+
+    @staticmethod
+    async def list_workflow_steps_async(
+        workflow_id: str,
+        *,
+        load_output: bool = True,
+        limit: int | None = None,
+        offset: int | None = None,
+        shard_key: str | None = None,
+    ) -> list[StepInfo]:
+        """Return what a workflow's steps recorded, in order; those still running have no record yet.
+
+        [step["function_name"] for step in DBOS.list_workflow_steps("order-17")]
+        """
+
+    @staticmethod
+    def wait_first(handles: list[WorkflowHandle[Any]], *, polling_interval_sec: float = 1.0) -> WorkflowHandle[Any]:
+        """Wait for the first of several workflows to end, however it ends, and return its handle.
+
+        Raises `ValueError` for an empty list or one that names a workflow twice.
+
+            first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
+        """
+
+    @staticmethod
+    async def wait_first_async(
+        handles: list[WorkflowHandleAsync[Any]], *, polling_interval_sec: float = 1.0
+    ) -> WorkflowHandleAsync[Any]:
+        """Wait for the first of several workflows to end, however it ends, and return its handle.
+
+        Raises `ValueError` for an empty list or one that names a workflow twice.
+
+            first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
+        """
+
+    @staticmethod
+    def cancel_workflow(workflow_id: str, *, cancel_children: bool = False, shard_key: str | None = None) -> None:
+        """Cancel a workflow: it stops at its next operation. One that has succeeded or failed is left alone.
+
+        DBOS.cancel_workflow("order-17", cancel_children=True)
+        """
+
+    @staticmethod
+    async def cancel_workflow_async(
+        workflow_id: str, *, cancel_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Cancel a workflow: it stops at its next operation. One that has succeeded or failed is left alone.
+
+        DBOS.cancel_workflow("order-17", cancel_children=True)
+        """
+
+    @staticmethod
+    def cancel_workflows(
+        workflow_ids: list[str], *, cancel_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Cancel workflows: each stops at its next operation. Those that have succeeded or failed are left alone.
+
+        With `cancel_children`, the workflows they started are cancelled too, and so on down. Unknown ids are ignored.
+
+            DBOS.cancel_workflows(["order-17", "order-18"])
+        """
+
+    @staticmethod
+    async def cancel_workflows_async(
+        workflow_ids: list[str], *, cancel_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Cancel workflows: each stops at its next operation. Those that have succeeded or failed are left alone.
+
+        With `cancel_children`, the workflows they started are cancelled too, and so on down. Unknown ids are ignored.
+
+            DBOS.cancel_workflows(["order-17", "order-18"])
+        """
+
+    @staticmethod
+    def resume_workflow(
+        workflow_id: str, *, queue_name: str | None = None, shard_key: str | None = None
+    ) -> WorkflowHandle[Any]:
+        """Put a workflow back to work from its last completed step, and return its handle.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow.
+
+            DBOS.resume_workflow("order-17").get_result()
+        """
+
+    @staticmethod
+    async def resume_workflow_async(
+        workflow_id: str, *, queue_name: str | None = None, shard_key: str | None = None
+    ) -> WorkflowHandleAsync[Any]:
+        """Put a workflow back to work from its last completed step, and return its handle.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow.
+
+            DBOS.resume_workflow("order-17").get_result()
+        """
+
+    @staticmethod
+    def resume_workflows(
+        workflow_ids: list[str], *, queue_name: str | None = None, shard_key: str | None = None
+    ) -> list[WorkflowHandle[Any]]:
+        """Put workflows back to work from their last completed step, and return their handles in order.
+
+        They go on `queue_name`, or on the internal queue. Those that have succeeded or failed are left alone.
+
+        Raises `DBOSNonExistentWorkflowError` naming every unknown id; then nothing is resumed.
+
+            DBOS.resume_workflows(["order-17"])
+        """
+
+    @staticmethod
+    async def resume_workflows_async(
+        workflow_ids: list[str], *, queue_name: str | None = None, shard_key: str | None = None
+    ) -> list[WorkflowHandleAsync[Any]]:
+        """Put workflows back to work from their last completed step, and return their handles in order.
+
+        They go on `queue_name`, or on the internal queue. Those that have succeeded or failed are left alone.
+
+        Raises `DBOSNonExistentWorkflowError` naming every unknown id; then nothing is resumed.
+
+            DBOS.resume_workflows(["order-17"])
+        """
+
+    @overload
+    @staticmethod
+    def run_step(
+        dbos_step_options: StepOptions | None,
+        func: Callable[P, Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run any function, plain or async, as a step of the current workflow; outside workflows just call it.
+
+        Its name is `options["name"]`, else the function's qualified name.
+
+        Raises what the function raises, or `DBOSMaxStepRetriesExceeded` when its retries are used up.
+
+            DBOS.run_step({"retries_allowed": True}, fetch, "https://example.org")
+        """
+
+    @overload
+    @staticmethod
+    def run_step(
+        dbos_step_options: StepOptions | None, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run any function, plain or async, as a step of the current workflow; outside workflows just call it.
+
+        Its name is `options["name"]`, else the function's qualified name.
+
+        Raises what the function raises, or `DBOSMaxStepRetriesExceeded` when its retries are used up.
+
+            DBOS.run_step({"retries_allowed": True}, fetch, "https://example.org")
+        """
+
+    @overload
+    @staticmethod
+    async def run_step_async(
+        dbos_step_options: StepOptions | None,
+        func: Callable[P, Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run any function, plain or async, as a step of the current workflow; outside workflows just call it.
+
+        Its name is `options["name"]`, else the function's qualified name.
+
+        Raises what the function raises, or `DBOSMaxStepRetriesExceeded` when its retries are used up.
+
+            DBOS.run_step({"retries_allowed": True}, fetch, "https://example.org")
+        """
+
+    @overload
+    @staticmethod
+    async def run_step_async(
+        dbos_step_options: StepOptions | None, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run any function, plain or async, as a step of the current workflow; outside workflows just call it.
+
+        Its name is `options["name"]`, else the function's qualified name.
+
+        Raises what the function raises, or `DBOSMaxStepRetriesExceeded` when its retries are used up.
+
+            DBOS.run_step({"retries_allowed": True}, fetch, "https://example.org")
+        """
+
+    @staticmethod
+    def reserve_step() -> StepReservation:
+        """Draw the next step id of the current workflow now, for a step that will run later.
+
+        Raises `DBOSException` outside workflow code.
+
+            reservation = DBOS.reserve_step()
+        """
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        """Sleep durably: after a crash, only what is left of the time is slept.
+
+        The wake-up time is recorded before the sleep begins. 0 and less return at once.
+
+        Raises `DBOSException` outside workflows, AssertionError inside a step.
+
+            DBOS.sleep(3600)
+        """
+
+    @staticmethod
+    async def sleep_async(seconds: float) -> None:
+        """Sleep durably: after a crash, only what is left of the time is slept.
+
+        The wake-up time is recorded before the sleep begins. 0 and less return at once.
+
+        Raises `DBOSException` outside workflows, AssertionError inside a step.
+
+            DBOS.sleep(3600)
+        """
+
+    @staticmethod
+    async def asyncio_wait(
+        fs: list[Awaitable[Any]], *, timeout: float | None = None, return_when: str = "ALL_COMPLETED"
+    ) -> tuple[set[asyncio.Task[Any]], set[asyncio.Task[Any]]]:
+        """Wait as `asyncio.wait` does and record which awaitables were done, so that a replay sees the same partition.
+
+        `timeout` is in seconds. Returns the sets of done and pending tasks.
+
+            done, pending = await DBOS.asyncio_wait([fetch(a), fetch(b)], timeout=5)
+        """
+
+    workflow_id: ClassVar[str | None]
+    """The id of the running workflow, also inside its steps; None outside workflows."""
+
+    step_id: ClassVar[int | None]
+    """The id of the running step; None outside steps."""
+
+    step_status: ClassVar[StepStatus | None]
+    """The running step's id and, if it is retried, its current attempt (from 0) and maximum; None outside steps."""
+
+    shard_key: ClassVar[str | None]
+    """Always None: this system database is not sharded."""
+
+    authenticated_user: ClassVar[str | None]
+    """The authenticated user; AssertionError where there is no DBOS context."""
+
+    authenticated_roles: ClassVar[list[str] | None]
+    """The authenticated roles; AssertionError where there is no DBOS context."""
+
+    assumed_role: ClassVar[str | None]
+    """The required role the running function was given; AssertionError where there is no DBOS context."""
+
+    application_version: ClassVar[str]
+    """The application version: configured, from the environment, or computed at launch ("" before)."""
+
+    executor_id: ClassVar[str]
+    """The executor id: configured, from the environment, or "local"."""
+
+    logger: ClassVar[logging.Logger]
+    """The `dbos` logger of the standard library."""
+
+    @staticmethod
+    def set_authentication(authenticated_user: str | None, authenticated_roles: list[str] | None) -> None:
+        """Set the user and roles of the innermost scope: the enclosing `DBOSContextSetAuth` block, else the context.
+
+        DBOS.set_authentication("alice", ["user"])
+        """
