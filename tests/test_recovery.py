@@ -214,8 +214,9 @@ async def test_enqueued_workflows_need_no_recovery(launch, db, face):
     launch()
     with SetWorkflowID("w"):
         await face.dbos.enqueue_workflow("nobody-listens", face.fn(program))
+    DBOS.destroy()
     db.execute("update {workflow_status} set queue_name = ?, executor_id = 'gone'", INTERNAL_QUEUE)
-    await relaunch(launch)
+    launch()
     assert await face.dbos.get_result("w") == "ran"
     assert workflow_row(db, "w")["recovery_attempts"] == 1
 

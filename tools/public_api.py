@@ -10,7 +10,6 @@ import enum
 import importlib.metadata
 import inspect
 import json
-import sys
 from typing import Any
 
 import dbos
@@ -60,11 +59,11 @@ def members(name: str, cls: type) -> dict[str, dict[str, Any]]:
     for owner in reversed(cls.__mro__):
         if not owner.__module__.startswith("dbos"):
             continue
-        # What an error carries is set when it is made; its class may declare it or not.
-        declared = {} if issubclass(cls, BaseException) else inspect.get_annotations(owner)
-        for member in [*vars(owner), *declared]:
-            if not member.startswith("_"):
-                found[f"{name}.{member}"] = described(inspect.getattr_static(cls, member, None))
+        for member in [*vars(owner), *inspect.get_annotations(owner)]:
+            fact = described(inspect.getattr_static(cls, member, None))
+            # What an error carries is set when it is made; its class may declare it or not.
+            if not member.startswith("_") and not (fact["kind"] == "value" and issubclass(cls, BaseException)):
+                found[f"{name}.{member}"] = fact
     return found
 
 
@@ -80,7 +79,7 @@ def described(value: Any) -> dict[str, Any]:
         return {"kind": "value"}
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
-    if isinstance(value, classmethod) or (parameters and parameters[0].name == "self"):
+    if isinstance(value, classmethod) or (parameters and parameters[0].name in ("self", "cls")):
         del parameters[0]
     return {
         "kind": "callable",
@@ -98,4 +97,4 @@ def shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

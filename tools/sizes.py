@@ -129,7 +129,8 @@ def twins(modules: list[Module]) -> Bar:
     """Find what was written twice: the same body but for its colour, under a name and the name with `_async`."""
     found = []
     for module in modules:
-        scopes = [module.tree, *(node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))]
+        scopes: list[ast.Module | ast.ClassDef] = [module.tree]
+        scopes += [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
         for scope in scopes:
             here = {node.name: node for node in scope.body if isinstance(node, Function)}
             for name, node in here.items():
@@ -241,7 +242,7 @@ def undocumented(modules: list[Module]) -> Bar:
 def silent(scope: ast.Module | ast.ClassDef) -> Iterator[tuple[int, str]]:
     """Give the public definitions of a scope that say nothing."""
     for node in scope.body:
-        if not isinstance(node, (*Function.__args__, ast.ClassDef)) or node.name.startswith("_"):
+        if not isinstance(node, Function | ast.ClassDef) or node.name.startswith("_"):
             continue
         if ast.get_docstring(node) is None and not is_variant(node):
             yield node.lineno, node.name

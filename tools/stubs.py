@@ -57,6 +57,8 @@ class Imports:
             line = f"from {module} import {name}" if variable else _origins(module).get(name)
             if line is None:
                 raise StubError(f"{module} has no name {name!r}, which the annotation {annotation!r} uses")
+            if line.startswith(f"from {self.module} ") and not variable:
+                raise StubError(f"{name!r} of {annotation!r} must live in another module than the class, to be imported")
             known = self.variables if variable else self.lines
             text = variable or line
             if known.setdefault(name, text) != text:
@@ -71,8 +73,7 @@ class Imports:
     def render(self) -> str:
         """Write the import lines and type variables."""
         # Their order and grouping is ruff's business.
-        lines = [line.replace(f"from {self.module} ", "from . ") for line in sorted(set(self.lines.values()))]
-        return "\n".join([*lines, "", *self.variables.values(), "", ""])
+        return "\n".join([*sorted(set(self.lines.values())), "", *self.variables.values(), "", ""])
 
 
 def _names(annotation: str) -> set[str]:

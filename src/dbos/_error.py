@@ -1,8 +1,8 @@
 """Every error, drawn as a tree: its code, its text, its facts as attributes.
 
 All derive from `DBOSException`, or from `DBOSBaseException` where user code's `except Exception` must not swallow them.
-Each pickles by the stable public path `dbos.error`, with its attributes intact (ERR-2, ENC-10), and DBOS 2.x and 3.x can
-read what we pickled.
+Each pickles by the stable public path `dbos.error`, with its attributes intact (ERR-2, ENC-10), so that DBOS 2.x and
+3.x can read what we pickled.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_every_public_name_is_here_and_fits(ours):
         problem = misfit(fact, ours[name]) if name in ours else "is missing"
         if problem:
             misfits.append(f"{name} {problem}")
-    assert misfits == []
+    assert not misfits, "\n" + "\n".join(misfits)
 
 
 def test_no_name_of_a_later_issue_has_arrived(ours):

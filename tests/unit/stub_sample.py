@@ -5,41 +5,33 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+
+from .stub_types import Amount, WorkflowHandle
 
 if TYPE_CHECKING:
     import fractions
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Amount = Decimal | int
 
 
-class WorkflowHandle:
-    """Stand for a blocking handle."""
-
-
-class WorkflowHandleAsync:
-    """Stand for an async handle."""
-
-
-async def send(node: object, io: object, to: str, amount: Amount, *, topic: str | None = None) -> None:
+async def send_operation(node: object, io: object, to: str, amount: Amount, *, topic: str | None = None) -> None:
     """Send an amount.
 
     With a "quoted" word and a \\ in it.
     """
 
 
-async def share(node: object, io: object, mode: Literal["even", "odd"] = "even", /) -> fractions.Fraction: ...
+async def share_operation(node: object, io: object, mode: Literal["even", "odd"] = "even", /) -> fractions.Fraction: ...
 
 
-async def start(node: object, io: object, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> WorkflowHandle:
+async def start_operation(node: object, io: object, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> WorkflowHandle:
     """Start a function."""
     raise NotImplementedError
 
 
-def _published(op: Callable[..., Coroutine[Any, Any, Any]], face: Callable[..., Any], name: str) -> Any:
+def _published(op: Callable[..., Coroutine[Any, Any, Any]], face: Callable[..., Any]) -> Any:
     functools.update_wrapper(face, op)
     del face.__wrapped__  # type: ignore[attr-defined]
     signature = inspect.signature(op)
@@ -49,7 +41,7 @@ def _published(op: Callable[..., Coroutine[Any, Any, Any]], face: Callable[..., 
 
 def verb(op: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
     """Publish an operation as a plain function."""
-    return _published(op, lambda *args, **kwargs: None, op.__name__)
+    return _published(op, lambda *args, **kwargs: None)
 
 
 def verb_async(op: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
@@ -57,7 +49,7 @@ def verb_async(op: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
 
     async def face(*args: Any, **kwargs: Any) -> None: ...
 
-    return _published(op, face, f"{op.__name__}_async")
+    return _published(op, face)
 
 
 class Meta(type):
@@ -72,11 +64,11 @@ class Meta(type):
 class Sample(metaclass=Meta):
     """Publish three operations."""
 
-    send = verb(send)
-    send_async = verb_async(send)
-    share = verb(share)
-    start = verb(start)
-    start_async = verb_async(start)
+    send = verb(send_operation)
+    send_async = verb_async(send_operation)
+    share = verb(share_operation)
+    start = verb(start_operation)
+    start_async = verb_async(start_operation)
 
     def __init__(self, *, config: dict[str, Any]) -> None:
         """Configure."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 stubs = importlib.import_module("stubs")
-stub_sample = importlib.import_module("stub_sample")
+stub_sample = importlib.import_module("unit.stub_sample")
 
 HERE = Path(__file__).parent
 EXPECTED = HERE / "stub_sample.expected"
@@ -21,9 +21,9 @@ def test_a_class_of_verbs_is_described_with_signatures_and_documentation():
 
 
 def test_a_name_that_the_module_lacks_is_an_error_that_says_so(monkeypatch):
-    monkeypatch.setitem(stub_sample.send.__annotations__, "to", "Nowhere")
-    monkeypatch.setattr(stub_sample.Sample, "late", stub_sample.verb(stub_sample.send), raising=False)
-    with pytest.raises(stubs.StubError, match="stub_sample has no name 'Nowhere'"):
+    monkeypatch.setitem(stub_sample.send_operation.__annotations__, "to", "Nowhere")
+    monkeypatch.setattr(stub_sample.Sample, "late", stub_sample.verb(stub_sample.send_operation), raising=False)
+    with pytest.raises(stubs.StubError, match="unit.stub_sample has no name 'Nowhere'"):
         stubs.render(stub_sample.Sample)
 
 

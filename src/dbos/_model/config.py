@@ -7,12 +7,13 @@ Knows every key, its default and its validity (chapter 1, 2). Leaves connecting 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from .._error import DBOSException, DBOSInitializationError
 from .serialize import PickleSerializer, Serializer
@@ -139,8 +140,8 @@ class Settings:
     console_log_level: str
     otlp_log_level: str
     enable_otlp: bool
-    otlp_traces_endpoints: list[str]
-    otlp_logs_endpoints: list[str]
+    otlp_traces_endpoints: list[str] = field(repr=False)
+    otlp_logs_endpoints: list[str] = field(repr=False)
     otlp_attributes: dict[str, str]
     otel_attribute_format: str
     has_conductor_key: bool
@@ -148,6 +149,7 @@ class Settings:
 
 
 _NAME = re.compile(r"[a-z0-9_-]{3,256}")
+_PORT = re.compile(r"^[^:]*$|:\d*$")  # an authority without a user: a host, with a port or without
 SHORTEST_INTERVAL_SEC = 0.001
 
 
@@ -163,7 +165,7 @@ def resolve(config: Mapping[str, Any], environ: Mapping[str, str] | None = None)
     system_url, application_url = _urls(given, name)
     engine_kwargs = _engine_kwargs(given, system_url, application_url)
     pool_size = _pool_size(given, engine_kwargs)
-    log_level = given.get("log_level", "INFO")
+    log_level = _level(given, "log_level", "INFO")
     return Settings(
         name=name,
         application_version=_version(given, environ, cloud),
@@ -186,15 +188,15 @@ def resolve(config: Mapping[str, Any], environ: Mapping[str, str] | None = None)
         notification_coalesce_sec=_interval(given, "notification_coalesce_sec", 0.01),
         scheduler_polling_sec=given.get("scheduler_polling_interval_sec") or 30.0,
         kafka_polling_sec=_interval(given, "kafka_queue_polling_interval_sec", 1.0),
-        max_executor_threads=given.get("max_executor_threads") or None,
-        serializer=given.get("serializer") or PickleSerializer(),
+        max_executor_threads=_count(given, "max_executor_threads"),
+        serializer=_serializer(given),
         log_level=log_level,
-        console_log_level=given.get("console_log_level", log_level),
-        otlp_log_level=given.get("otlp_log_level", log_level),
+        console_log_level=_level(given, "console_log_level", log_level),
+        otlp_log_level=_level(given, "otlp_log_level", log_level),
         enable_otlp=cloud or bool(given.get("enable_otlp")),
         otlp_traces_endpoints=_texts(given, "otlp_traces_endpoints"),
         otlp_logs_endpoints=_texts(given, "otlp_logs_endpoints"),
-        otlp_attributes=dict(given.get("otlp_attributes") or {}),
+        otlp_attributes=_mapping(given, "otlp_attributes"),
         otel_attribute_format=_attribute_format(given),
         has_conductor_key=bool(given.get("conductor_key")),
         run_admin_server=bool(given.get("run_admin_server")),
@@ -245,8 +247,8 @@ def _refuse_unavailable(given: Mapping[str, Any]) -> None:
     for key in ("sharding", "auto_upgrade"):
         if given.get(key):
             raise DBOSInitializationError(f"{key} is not available in this implementation: leave it out")
-    _finite(given, "auto_upgrade_interval_sec", lambda seconds: seconds > 0, "greater than 0")
-    _finite(given, "auto_upgrade_grace_sec", lambda seconds: seconds >= 0, "0 or greater")
+    _require_number(given, "auto_upgrade_interval_sec", lambda seconds: seconds > 0, "finite number greater than 0")
+    _require_number(given, "auto_upgrade_grace_sec", lambda seconds: seconds >= 0, "finite number of at least 0")
     try:
         json.dumps(given.get("conductor_executor_metadata"))
     except (TypeError, ValueError) as error:
@@ -254,17 +256,34 @@ def _refuse_unavailable(given: Mapping[str, Any]) -> None:
 
 
 def _urls(given: Mapping[str, Any], name: str) -> tuple[str | None, str | None]:
-    """Return the URLs of the system and the application database (CFG-20..24)."""
+    """Return the URLs of the system and the application database (CFG-20..24, CFG-27)."""
     application = given.get("database_url") or given.get("application_database_url") or None
     system = given.get("system_database_url") or None
-    for key, url in (("application_database_url", application), ("system_database_url", system)):
-        if url is not None and not url.startswith("sqlite") and not database_name(url):
-            raise DBOSInitializationError(f"Database name must be specified in the connection URL ({key})")
+    has_engine = given.get("system_database_engine") is not None
+    if application is not None:
+        _check_url("application_database_url", application)
+    if system is not None and not has_engine:
+        _check_url("system_database_url", system)
     if system is None and application is not None:
         system = application if application.startswith("sqlite") else _suffixed(application, "_dbos_sys")
-    if system is None and given.get("system_database_engine") is None:
+    if system is None and not has_engine:
         system = default_url(name)
     return system, application
+
+
+def _check_url(key: str, url: str) -> None:
+    if url.startswith("sqlite"):
+        return
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgresql", "postgres", "cockroachdb"):
+        raise DBOSInitializationError(
+            f"{key} is not the URL of a known database: expected `postgresql://user@host/database` or "
+            f"`sqlite:///file.sqlite`"
+        )
+    if not database_name(url):
+        raise DBOSInitializationError(
+            f"Database name must be specified in the connection URL ({key}): `postgresql://user@host/database`"
+        )
 
 
 def default_url(name: str) -> str:
@@ -275,8 +294,11 @@ def default_url(name: str) -> str:
 
 def database_name(url: str) -> str:
     """Return the database a URL names, "" if none."""
-    rest = url.split("://", 1)[-1].split("?", 1)[0]
-    return rest.split("/", 1)[1] if "/" in rest else ""
+    rest = url.partition("://")[2].partition("?")[0]
+    authority, _, database = rest.partition("/")
+    if "@" not in authority and "@" in database and not _PORT.search(authority):
+        database = database.partition("@")[2].partition("/")[2]  # the first slash belonged to the password
+    return database
 
 
 def _suffixed(url: str, suffix: str) -> str:
@@ -286,49 +308,48 @@ def _suffixed(url: str, suffix: str) -> str:
 
 def _engine_kwargs(given: Mapping[str, Any], system_url: str | None, application_url: str | None) -> dict[str, Any]:
     """Return the engine keywords: the user's over the defaults (CFG-25, CFG-30..33)."""
-    connect_args: dict[str, Any] = {"application_name": "dbos_transact", "connect_timeout": 10}
-    merged: dict[str, Any] = {
-        "pool_size": 20,
-        "max_overflow": 0,
-        "pool_timeout": 30,
-        "pool_pre_ping": True,
-        "connect_args": connect_args,
-    }
-    users = dict(given.get("db_engine_kwargs") or {})
-    merged.update(users)
-    arguments = dict(merged["connect_args"])
-    if "connect_timeout" not in (users.get("connect_args") or {}):
-        timeout = _connect_timeout(system_url) or _connect_timeout(application_url)
-        arguments["connect_timeout"] = timeout or 10
+    merged: dict[str, Any] = {"pool_size": 20, "max_overflow": 0, "pool_timeout": 30, "pool_pre_ping": True}
+    merged.update(_mapping(given, "db_engine_kwargs"))
+    merged.setdefault("connect_args", {"application_name": "dbos_transact"})
+    arguments = _mapping(merged, "connect_args")
+    if "connect_timeout" not in arguments:
+        timeouts = (_connect_timeout(url) for url in (system_url, application_url))
+        arguments["connect_timeout"] = next((seconds for seconds in timeouts if seconds is not None), 10)
     if system_url is not None and system_url.startswith("sqlite"):
         arguments = {k: v for k, v in arguments.items() if k not in ("application_name", "connect_timeout")}
     if getattr(merged.get("poolclass"), "__name__", "") == "NullPool":
         for key in ("pool_size", "max_overflow", "pool_timeout", "pool_pre_ping"):
             merged.pop(key, None)
-    merged["connect_args"] = arguments
-    return merged
+        if given.get("sys_db_pool_size"):
+            merged["pool_size"] = given["sys_db_pool_size"]
+    return {**merged, "connect_args": arguments}
 
 
 def _connect_timeout(url: str | None) -> int | None:
     """Return the URL's `connect_timeout` when it is a whole number (CFG-25)."""
     if url is None or "?" not in url:
         return None
-    values = re.findall(r"(?:^|&)connect_timeout=([^&]*)", url.split("?", 1)[1])
-    assert len(values) <= 1, "connect_timeout is given more than once in the database URL"
-    return int(values[0]) if values and values[0].isdigit() else None
+    values: list[str] = re.findall(r"(?:^|&)connect_timeout=([^&]*)", url.split("?", 1)[1])
+    if len(values) > 1:
+        raise AssertionError("connect_timeout is given more than once in the database URL: give it once")
+    return int(values[0]) if values and values[0].isdecimal() else None
 
 
 def _pool_size(given: Mapping[str, Any], engine_kwargs: Mapping[str, Any]) -> int:
-    size: int = given.get("sys_db_pool_size") or engine_kwargs.get("pool_size") or 20
-    return size
+    """Return how many connections the system database's pool holds: a user's engine has a pool of its own (CFG-31)."""
+    size = getattr(getattr(given.get("system_database_engine"), "pool", None), "size", None)
+    if callable(size):
+        return max(1, int(size()))
+    return _count(given, "sys_db_pool_size") or _count(engine_kwargs, "pool_size") or 20
 
 
 def _polling_concurrency(given: Mapping[str, Any], pool_size: int) -> int | None:
     """Return how many reads of waiters may run at once; None means any number (CFG-34)."""
-    configured = given.get("sys_db_polling_concurrency")
-    if configured is None:
+    key = "sys_db_polling_concurrency"
+    if given.get(key) is None:
         return max(1, pool_size // 2)
-    return configured if configured > 0 else None
+    _require_number(given, key, lambda count: count == int(count), "whole number")
+    return int(given[key]) if given[key] > 0 else None
 
 
 def _version(given: Mapping[str, Any], environ: Mapping[str, str], cloud: bool) -> str | None:
@@ -340,22 +361,61 @@ def _version(given: Mapping[str, Any], environ: Mapping[str, str], cloud: bool) 
 
 
 def _interval(given: Mapping[str, Any], key: str, default: float) -> float:
-    _finite(given, key, lambda seconds: seconds >= SHORTEST_INTERVAL_SEC, f"{SHORTEST_INTERVAL_SEC} or greater")
+    rule = f"finite number of at least {SHORTEST_INTERVAL_SEC} seconds"
+    _require_number(given, key, lambda seconds: seconds >= SHORTEST_INTERVAL_SEC, rule)
     value: float = given.get(key, default)
     return value
 
 
 def _limit_ms(given: Mapping[str, Any], key: str, default_sec: float) -> int | None:
     """Return a limit in whole milliseconds, at least 1; None when it is disabled (CFG-13)."""
-    _finite(given, key, lambda _: True, "finite")
+    _require_number(given, key, lambda _: True, "finite number of seconds (0 disables the limit)")
     seconds: float = given.get(key, default_sec)
     return max(1, round(seconds * 1000)) if seconds > 0 else None
 
 
-def _finite(given: Mapping[str, Any], key: str, holds: Any, rule: str) -> None:
+def _count(given: Mapping[str, Any], key: str) -> int | None:
+    """Return a whole number from 1, None when it is not given or 0."""
+    _require_number(given, key, lambda count: count >= 0 and count == int(count), "whole number of at least 1")
+    return int(given[key]) if given.get(key) else None
+
+
+def _require_number(given: Mapping[str, Any], key: str, holds: Callable[[Any], bool], rule: str) -> None:
     value = given.get(key)
-    if value is not None and not (math.isfinite(value) and holds(value)):
-        raise DBOSInitializationError(f"{key} must be a finite number, {rule}, not {value}")
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or not holds(value):
+        raise DBOSInitializationError(f"{key} must be a {rule}, got {value!r}")
+
+
+def _mapping(given: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = given.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise DBOSInitializationError(f"{key} must be a dictionary, got {type(value).__name__}")
+    return dict(value)
+
+
+def _level(given: Mapping[str, Any], key: str, default: str) -> str:
+    """Return a level of the logging module, by name or number."""
+    level = given.get(key, default)
+    known = isinstance(level, int) or (isinstance(level, str) and isinstance(logging.getLevelName(level), int))
+    if not known:
+        raise DBOSInitializationError(
+            f"{key} must be the name of a log level (DEBUG, INFO, WARNING, ERROR or CRITICAL), got {level!r}"
+        )
+    return cast(str, level)  # a level's number serves as well as its name
+
+
+def _serializer(given: Mapping[str, Any]) -> Serializer:
+    serializer = given.get("serializer")
+    if serializer is None:
+        return PickleSerializer()
+    methods = (getattr(serializer, name, None) for name in ("serialize", "deserialize", "name"))
+    if isinstance(serializer, type) or not all(map(callable, methods)):
+        raise DBOSInitializationError(
+            f"serializer must be an instance of a subclass of dbos.Serializer, got {type(serializer).__name__}"
+        )
+    return cast(Serializer, serializer)
 
 
 def _texts(given: Mapping[str, Any], key: str) -> list[str]:
@@ -364,7 +424,7 @@ def _texts(given: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _attribute_format(given: Mapping[str, Any]) -> str:
-    value = given.get("otel_attribute_format", "legacy")
+    value = given.get("otel_attribute_format") or "legacy"
     if value not in ("legacy", "semconv"):
-        raise DBOSInitializationError(f"otel_attribute_format must be 'legacy' or 'semconv', not {value!r}")
+        raise DBOSInitializationError(f'otel_attribute_format must be "legacy" or "semconv", got {value!r}')
     return str(value)

@@ -34,7 +34,7 @@ class Console(logging.StreamHandler[Any]):
         self.setFormatter(logging.Formatter(_FORMAT, datefmt="%H:%M:%S"))
 
     @property
-    def stream(self) -> IO[str]:  # type: ignore[override]  # read anew each time
+    def stream(self) -> IO[str]:
         """Return standard error."""
         return sys.stderr
 

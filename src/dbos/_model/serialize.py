@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from .._error import DBOSException
 from . import portable
@@ -90,7 +90,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _rebuilt(error_class: type[BaseException], *args: Any) -> BaseException:
-    """Rebuild an error of another version: its arguments are our constructor's, or its message with a state to follow."""
+    """Rebuild an error of another version, from our constructor's arguments or from its message, a state to follow."""
     error = error_class.__new__(error_class, *args)
     with suppress(TypeError):
         error_class.__init__(error, *args)
@@ -216,7 +216,7 @@ class Codec:
             if self._is_portable(name):
                 args, kwargs = portable.load_inputs(text)
                 return {"args": args, "kwargs": kwargs}
-            return self.loads(text, name)  # type: ignore[no-any-return]  # what `dump_inputs` was given
+            return cast(WorkflowInputs, self.loads(text, name))
 
         return _or_text(load, text, name)
 

@@ -20,8 +20,8 @@ class WorkflowStatusString(Enum):
 ACTIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 TERMINAL = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
-# From each status, the statuses that may follow it (chapter 4, 4.7.2). Cancelling again stamps again, resuming work that
-# waits puts it on another queue, and rewinding alone leads away from SUCCESS and ERROR.
+# From each status, the statuses that may follow it (chapter 4, 4.7.2). Cancelling again stamps again, resuming what
+# waits may put it on another queue, and only rewinding leads away from SUCCESS and ERROR.
 TRANSITIONS: dict[str, frozenset[str]] = {
     "DELAYED": frozenset({"ENQUEUED", "CANCELLED"}),
     "ENQUEUED": frozenset({"PENDING", "ENQUEUED", "CANCELLED"}),

@@ -66,7 +66,7 @@ def _resolved(func: Callable[..., Any], hint: Any) -> Any:
 def coerce_portable_dates(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, skip_first: bool
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Parse text given for parameters annotated exactly `datetime` or `date` (SER-29); what does not parse stays text."""
+    """Parse text given for parameters annotated exactly `datetime` or `date`; what does not parse stays (SER-29)."""
     dates = _date_parameters(func, skip_first)
     if dates is None:
         return args, kwargs

@@ -122,7 +122,12 @@ class PostgresDatabase(Database):
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""
         with _translated():
-            return PostgresLane(self._connecting.open(), self.dialect)
+            held = self._connecting.open()
+            try:
+                return PostgresLane(held, self.dialect)
+            except BaseException:
+                held.close()
+                raise
 
     def open(self) -> Held:
         """Open a connection outside the pool; the caller closes it."""

@@ -1,109 +1,173 @@
-"""Queued rows: claiming the ones a process may run.
+"""Registered queues: their rows.
 
-Owns the claim. Limits, partitions and registered queues come with their own statements.
+Owns `queues`. Leaves claiming queued workflows to `claims.py`, and which queues have work to `pulse.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from collections.abc import Sequence
+from typing import Any
 
-from .database import Session
-from .workflows import Scope
+from .._error import DBOSException
+from .._model.queue import INTERNAL_QUEUE as INTERNAL_QUEUE
+from .._model.queue import QueueSettings, Rate
+from .database import Row, Session
 
-INTERNAL_QUEUE = "_dbos_internal_queue"
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """Everything needed to run a row that this process has just claimed."""
-
-    workflow_id: str
-    owner: str
-    name: str
-    class_name: str | None
-    config_name: str | None
-    inputs: str | None
-    serialization: str | None
-    authenticated_user: str | None
-    authenticated_roles: str | None
-    attributes: str | None
-    recovery_attempts: int
-    deadline_ms: int | None
-    queue_name: str | None
-    parent_id: str | None
-    has_history: bool
+COLUMNS = """q.name, q.concurrency, q.worker_concurrency, q.rate_limit_max, q.rate_limit_period_sec, q.partition_concurrency,
+       q.partition_worker_concurrency, q.partition_rate_limit_max, q.partition_rate_limit_period_sec,
+       q.priority_enabled, q.partition_queue, q.polling_interval_sec, q.application_name"""
 
 
-def claim(
-    session: Session, scope: Scope, queue_name: str, token_prefix: str, limit: int, latest: bool
-) -> list[Claimed]:
-    """Take up to `limit` rows of a queue, in order of priority and age (ST-16).
+def settings_of(row: Row) -> QueueSettings:
+    """Return what a row read with `COLUMNS` says."""
+    name, concurrency, worker, limit, period, partition, partition_worker, partition_limit, partition_period = row[:9]
+    priority, flag, polling_sec, application = row[9:13]
+    return QueueSettings(
+        name,
+        concurrency,
+        worker,
+        _rate(limit, period),
+        partition,
+        partition_worker,
+        _rate(partition_limit, partition_period),
+        bool(priority),
+        bool(flag),
+        float(polling_sec),
+        application,
+    )
 
-    Each row's ownership token is `token_prefix` followed by its id and attempt: unique to this claim. `latest` says
-    whether this process runs the latest version, and so may run rows that name none (QS-5).
+
+def _rate(limit: int | None, period_sec: float | None) -> Rate | None:
+    return None if limit is None or period_sec is None else Rate(limit, float(period_sec))
+
+
+def get(session: Session, name: str) -> QueueSettings | None:
+    """Read a registered queue, whoever owns it (QU-18)."""
+    row = session.one(f"select {COLUMNS} from {{queues}} q where q.name = :name", name=name)
+    return None if row is None else settings_of(row)
+
+
+def listed(session: Session, application_names: Sequence[str] | None) -> list[QueueSettings]:
+    """Read the queues of the given applications and unclaimed ones, or all queues (QU-18)."""
+    rows = session.rows(
+        f"""
+        select {COLUMNS}
+          from {{queues}} q
+         where :everything or q.application_name is null or q.application_name {{in:applications}}
+         order by q.name
+        """,
+        everything=application_names is None,
+        applications=list(application_names or ()),
+    )
+    return [settings_of(row) for row in rows]
+
+
+def register(session: Session, settings: QueueSettings, *, overwrite: bool) -> tuple[QueueSettings, bool]:
+    """Insert a queue, or overwrite every setting of it (QS-3); return it as it stands and whether it is new.
+
+    An unclaimed queue is claimed (QU-17). Raises `DBOSException` when another application owns it, and then changes
+    nothing (OWN-6).
     """
-    claimed = session.rows(
+    inserted = session.run(
         """
-        update {workflow_status}
-           set status = 'PENDING', executor_id = :executor, application_version = :version,
-               application_name = coalesce(cast(:application as text), application_name),
-               owner_xid = cast(:prefix as text) || '-' || recovery_attempts || '-' || workflow_uuid,
-               started_at_epoch_ms = {now_ms}, updated_at = {now_ms}, recovery_attempts = recovery_attempts + 1,
-               rate_limited = false,
-               workflow_deadline_epoch_ms = coalesce(workflow_deadline_epoch_ms, {now_ms} + workflow_timeout_ms)
-         where workflow_uuid in (
-               select w.workflow_uuid
-                 from {workflow_status} w
-                where w.queue_name = :queue and w.status = 'ENQUEUED'
-                  and (w.application_name = :application or w.application_name is null)
-                  and (w.application_version = :version or (w.application_version is null and :latest))
-                order by w.priority, w.created_at
-                limit :limit
-                {skip_locked:w})
-        returning workflow_uuid, owner_xid, name, class_name, config_name, inputs, serialization, authenticated_user,
-                  authenticated_roles, {json:attributes}, recovery_attempts, workflow_deadline_epoch_ms, queue_name,
-                  parent_workflow_id, priority, created_at
+        insert into {queues}
+               (queue_id, name, application_name, concurrency, worker_concurrency, rate_limit_max,
+                rate_limit_period_sec, partition_concurrency, partition_worker_concurrency, partition_rate_limit_max,
+                partition_rate_limit_period_sec, priority_enabled, partition_queue, polling_interval_sec, created_at,
+                updated_at)
+        values (:queue_id, :name, :application_name, :concurrency, :worker_concurrency, :rate_limit_max,
+                :rate_limit_period_sec, :partition_concurrency, :partition_worker_concurrency,
+                :partition_rate_limit_max, :partition_rate_limit_period_sec, :priority_enabled, :partition_queue,
+                :polling_interval_sec, {now_ms}, {now_ms})
+            on conflict (name) do nothing
         """,
-        executor=scope.executor_id,
-        version=scope.application_version,
-        application=scope.application_name,
-        prefix=token_prefix,
-        queue=queue_name,
-        latest=latest,
-        limit=limit,
+        queue_id=str(uuid.uuid4()),
+        **_columns(settings),
     )
-    if not claimed:
-        return []
-    claimed.sort(key=lambda row: (row[14], row[15]))
-    ids = [row[0] for row in claimed]
-    inputs = dict(
-        session.rows("select workflow_uuid, inputs from {workflow_input} where workflow_uuid {in:ids}", ids=ids)
+    if inserted:
+        return settings, True
+    claimed = session.run(
+        """
+        update {queues}
+           set application_name = coalesce(cast(:application as text), application_name)
+         where name = :name
+           and (application_name is null or cast(:application as text) is null or application_name = :application)
+        """,
+        name=settings.name,
+        application=settings.application_name,
     )
-    with_history = {
-        row[0]
-        for row in session.rows(
-            "select distinct workflow_uuid from {operation_outputs} where workflow_uuid {in:ids}", ids=ids
-        )
+    standing = get(session, settings.name)
+    if not claimed or standing is None:
+        raise _owned_by_another(settings, standing.application_name if standing is not None else None)
+    if overwrite:
+        write(session, settings)
+        standing = get(session, settings.name)
+        assert standing is not None  # the update above holds its row
+    return standing, False
+
+
+def write(session: Session, settings: QueueSettings) -> int:
+    """Overwrite every setting of a queue; its owner stays (QU-13)."""
+    return session.run(
+        """
+        update {queues}
+           set concurrency = :concurrency, worker_concurrency = :worker_concurrency, rate_limit_max = :rate_limit_max,
+               rate_limit_period_sec = :rate_limit_period_sec, partition_concurrency = :partition_concurrency,
+               partition_worker_concurrency = :partition_worker_concurrency,
+               partition_rate_limit_max = :partition_rate_limit_max,
+               partition_rate_limit_period_sec = :partition_rate_limit_period_sec,
+               priority_enabled = :priority_enabled, partition_queue = :partition_queue,
+               polling_interval_sec = :polling_interval_sec, updated_at = {now_ms}
+         where name = :name
+        """,
+        **_columns(settings),
+    )
+
+
+def change(session: Session, before: QueueSettings, after: QueueSettings) -> int:
+    """Write only the settings that differ, and when (QU-31); return whether the queue still exists."""
+    old, new = _columns(before), _columns(after)
+    changes = {column: value for column, value in new.items() if value != old[column]}
+    assignments = "".join(f"{column} = :{column}, " for column in changes)
+    return session.run(
+        f"update {{queues}} set {assignments}updated_at = {{now_ms}} where name = :queue", queue=after.name, **changes
+    )
+
+
+def lock(session: Session, name: str) -> QueueSettings | None:
+    """Read a queue and keep others from changing it until commit: what is checked is what is written (QU-33)."""
+    session.run("update {queues} set name = name where name = :name", name=name)
+    return get(session, name)
+
+
+def delete(session: Session, name: str) -> None:
+    """Delete a queue's settings; what is enqueued stays (QU-19)."""
+    session.run("delete from {queues} where name = :name", name=name)
+
+
+def _columns(settings: QueueSettings) -> dict[str, Any]:
+    limiter, partition_limiter = settings.limiter, settings.partition_limiter
+    return {
+        "name": settings.name,
+        "application_name": settings.application_name,
+        "concurrency": settings.concurrency,
+        "worker_concurrency": settings.worker_concurrency,
+        "rate_limit_max": limiter.limit if limiter else None,
+        "rate_limit_period_sec": limiter.period_sec if limiter else None,
+        "partition_concurrency": settings.partition_concurrency,
+        "partition_worker_concurrency": settings.partition_worker_concurrency,
+        "partition_rate_limit_max": partition_limiter.limit if partition_limiter else None,
+        "partition_rate_limit_period_sec": partition_limiter.period_sec if partition_limiter else None,
+        "priority_enabled": settings.priority_enabled,
+        "partition_queue": settings.partition_flag,
+        "polling_interval_sec": settings.polling_interval_sec,
     }
-    return [
-        Claimed(*row[:5], inputs.get(row[0]) or row[5], *row[6:10], int(row[10]), *row[11:14], row[0] in with_history)
-        for row in claimed
-    ]
 
 
-def has_work(session: Session, scope: Scope, queue_names: list[str]) -> bool:
-    """Tell whether a claim would find anything."""
-    row = session.one(
-        """
-        select 1
-          from {workflow_status} w
-         where w.queue_name {in:queues} and w.status = 'ENQUEUED'
-           and (w.application_name = :application or w.application_name is null)
-           and (w.application_version = :version or w.application_version is null)
-         limit 1
-        """,
-        queues=queue_names,
-        application=scope.application_name,
-        version=scope.application_version,
+def _owned_by_another(settings: QueueSettings, owner: str | None) -> DBOSException:
+    return DBOSException(
+        f"Queue '{settings.name}' is already registered by application '{owner}' and must be unique across "
+        f"applications sharing the database: give '{settings.application_name}' a different queue name, or use "
+        f"`dbos rename-application`."
     )
-    return row is not None
