@@ -29,6 +29,7 @@ class PostgresServer:
         self.data = self.directory / "data"
         self.port = _free_port()
         self.fsync = fsync
+        self._given: dict[str, object] = {}
         try:
             self._user = _user(self.directory)
             _command("initdb")(["--auth=trust", "--encoding=utf8", "-U", "postgres"], pgdata=self.data, **self._user)
@@ -41,9 +42,9 @@ class PostgresServer:
         """The URL of the server's maintenance database."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
-        settings = {
+    def start(self, **given: object) -> None:
+        """Start the server, with further settings that it keeps, and wait until it answers."""
+        settings: dict[str, object] = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": self.directory,
@@ -52,6 +53,8 @@ class PostgresServer:
         }
         if not self.fsync:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        self._given |= given
+        settings |= self._given
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         log = self.directory / "log"
         _command("pg_ctl")(

@@ -39,7 +39,7 @@ each_block = pytest.mark.parametrize(
 def no_context() -> bool:
     """Say that no DBOS context exists here."""
     try:
-        assert DBOS.authenticated_user is None
+        DBOS.authenticated_user  # noqa: B018 - reading it is what fails
     except AssertionError:
         return True
     return False
@@ -175,7 +175,7 @@ async def test_in_a_workflow_the_first_child_gets_the_id_and_later_ones_derived_
 
     launch()
     with SetWorkflowID("w"):
-        assert await parent() == ["given", "w-2"]
+        assert await parent() == ["given", "w-3"]
 
 
 @pytest.mark.rules("CTX-3")
@@ -261,7 +261,7 @@ async def test_harmless_options_and_direct_calls_ignore_the_queues_options(launc
 
 @pytest.mark.rules("CTX-40")
 def test_a_shard_key_must_not_be_empty():
-    with pytest.raises(ValueError, match="(?i)shard key"):
+    with pytest.raises(ValueError, match="(?i)shard.key"):
         SetShardKey("")
 
 

@@ -14,6 +14,7 @@ from ._engine import step as stepping
 from ._engine import workflow as running
 from ._engine.color import run_now
 from ._engine.context import current
+from ._engine.options import check_shard_key
 from ._engine.registry import REGISTRY, TEMPORARY_PREFIX, FunctionInfo, StepRetry, Workflow, info_of
 from ._engine.roles import assume_role
 from ._engine.runtime import Runtime, installed
@@ -85,6 +86,7 @@ def _workflow_face(info: FunctionInfo, registered: Workflow, plain: Callable[...
         @functools.wraps(plain)
         async def face_async(*args: Any, **kwargs: Any) -> Any:
             node = _node(registered)
+            _check_no_shard()
             node.threads.adopt()
             return unwrap(await running.call(node, node.looping, method_target(info, args, kwargs)))
 
@@ -93,6 +95,7 @@ def _workflow_face(info: FunctionInfo, registered: Workflow, plain: Callable[...
     @functools.wraps(plain)
     def face(*args: Any, **kwargs: Any) -> Any:
         node = _node(registered)
+        _check_no_shard()
         return unwrap(run_now(running.call(node, node.blocking, method_target(info, args, kwargs))))
 
     return _marked(face, info)
@@ -107,8 +110,15 @@ def _node(registered: Workflow) -> Runtime:
     return node
 
 
+def _check_no_shard() -> None:
+    """Refuse a call within `SetShardKey` (CTX-40)."""
+    here = current()
+    if here is not None:
+        check_shard_key(here.options.shard_key)
+
+
 def _marked(face: Callable[..., Any], info: FunctionInfo) -> Callable[..., Any]:
-    face.dbos_info = info  # type: ignore[attr-defined]  # functions take attributes
+    cast(Any, face).dbos_info = info
     return face
 
 
@@ -271,7 +281,7 @@ def _register_class(cls: type, class_name: str | None) -> Any:
         if own is not None and class_name in (None, own.name)
         else REGISTRY.add_class(cls, class_name or cls.__qualname__)
     )
-    cls.dbos_class_info = info  # type: ignore[attr-defined]  # read back through inheritance (DEC-39)
+    cast(Any, cls).dbos_class_info = info  # read back through inheritance (DEC-39)
     for member in cls.__dict__.values():
         if isinstance(member, staticmethod) or not hasattr(getattr(member, "__func__", member), "dbos_info"):
             continue

@@ -10,7 +10,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ._engine.context import running_workflow_id
 from ._engine.recovery import requeue
@@ -28,9 +28,6 @@ from ._service.sweeper import Sweeper
 from ._store import versions, workflows
 from ._store.opening import Opening, migrate_url, open_database
 from ._store.queues import INTERNAL_QUEUE
-
-if TYPE_CHECKING:
-    from ._dbos import DBOS
 
 T = TypeVar("T")
 AlertHandler = Callable[[str, str, dict[str, str]], None]
@@ -59,17 +56,17 @@ _lock = threading.RLock()
 _application: Application | None = None
 
 
-def instance(cls: type[DBOS], config: Mapping[str, Any], others: Mapping[str, Any]) -> DBOS:
+def instance(cls: type[T], config: Mapping[str, Any], others: Mapping[str, Any]) -> T:
     """Return the one instance; build it from `config` if there is none (LIF-1, CFG-14)."""
     global _application
     with _lock:
         if _application is None:
             settings = resolve({**others, **config} if any(others.values()) else config)
-            facade = object.__new__(cls)
             logs.configure(settings, running_workflow_id)
-            _application = Application(facade, settings)
+            _application = Application(object.__new__(cls), settings)
             logger.info("Initializing DBOS (%s)", VERSION)
-        return _application.facade  # type: ignore[no-any-return]  # made by this function
+        facade: T = _application.facade
+        return facade
 
 
 def too_early(function_name: str | None = None) -> DBOSException:
@@ -133,8 +130,9 @@ def _launch(application: Application) -> None:
     _register_version(node)
     pending = [] if settings.cloud else _pending(node)
 
-    dispatcher, sweeper = Dispatcher(node), Sweeper(node)
-    node.wake_dispatcher = dispatcher.wake
+    dispatcher = Dispatcher(node, application.listened)
+    sweeper = Sweeper(node, dispatcher)
+    node.wake_dispatcher, node.wake_sweeper, node.slots.freed = dispatcher.enqueued, sweeper.wake, dispatcher.freed
     application.services = [dispatcher, sweeper]
     node.journal.start()
     install(node)

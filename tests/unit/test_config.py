@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dbos._model.config import Settings, resolve
+from dbos._model.config import Settings, database_name, resolve
 from dbos._model.serialize import DBOSPortableJSONSerializer
 from dbos.error import DBOSException, DBOSInitializationError
 
@@ -222,6 +222,58 @@ def test_features_we_do_not_have_are_refused(key):
         settings(**{key: True})
 
 
+@pytest.mark.rules("CFG-2", "CFG-14")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, "1") for key in INTERVALS),
+        ("sys_db_idle_transaction_timeout_sec", "60"),
+        ("sys_db_pool_size", -1),
+        ("sys_db_pool_size", 2.5),
+        ("sys_db_pool_size", "20"),
+        ("sys_db_polling_concurrency", "1"),
+        ("sys_db_polling_concurrency", 1.5),
+        ("max_executor_threads", -1),
+        ("max_executor_threads", "4"),
+        ("db_engine_kwargs", [("pool_size", 3)]),
+        ("otlp_attributes", ["team"]),
+        ("serializer", "json"),
+        ("serializer", DBOSPortableJSONSerializer),
+        ("log_level", "debug"),
+        ("log_level", "LOUD"),
+        ("console_log_level", "LOUD"),
+        ("otlp_log_level", "LOUD"),
+        ("log_level", 1.5),
+        ("otel_attribute_format", "other"),
+        ("system_database_url", "my database"),
+        ("system_database_url", "mysql://host/database"),
+        ("application_database_url", "mysql://host/database"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_its_key(key, value):
+    with pytest.raises(DBOSInitializationError, match=key):
+        settings(**{key: value})
+
+
+@pytest.mark.rules("CFG-30")
+def test_the_drivers_arguments_must_be_a_dictionary():
+    with pytest.raises(DBOSInitializationError, match="connect_args"):
+        settings(db_engine_kwargs={"connect_args": "sslmode=require"})
+
+
+@pytest.mark.rules("LOG-5")
+def test_a_level_may_be_a_number():
+    assert settings(log_level=15).log_level == 15
+
+
+@pytest.mark.rules("SER-1")
+def test_a_serializer_need_not_derive_from_ours():
+    class Duck:
+        serialize = deserialize = name = print
+
+    assert settings(serializer=Duck()).serializer.__class__ is Duck
+
+
 # --- database URLs
 
 
@@ -291,6 +343,30 @@ def test_an_engine_needs_no_url():
     assert resolved.system_database_url is None
 
 
+@pytest.mark.rules("CFG-27")
+@pytest.mark.parametrize("url", ["bogus", "other://", "postgresql://host"])
+def test_beside_an_engine_the_url_is_not_looked_at(url):
+    assert settings(system_database_engine=object(), system_database_url=url).system_database_url == url
+
+
+@pytest.mark.rules("CFG-21", "CFG-26")
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://host/database", "database"),
+        ("postgresql://host:5433/F8nny@-n@m3.x", "F8nny@-n@m3.x"),
+        ("postgresql://host/x@y", "x@y"),
+        ("postgresql://user:a%2Fb@host/database", "database"),
+        ("postgresql://user:a/b@host/database", "database"),
+        ("postgresql://user:a/b@host", ""),
+        ("postgresql://[::1]:5433/database", "database"),
+        ("postgresql:///database?host=/tmp/socket", "database"),
+    ],
+)
+def test_the_database_a_url_names(url, name):
+    assert database_name(url) == name
+
+
 @pytest.mark.rules("CFG-25")
 @pytest.mark.parametrize(
     ("config", "seconds"),
@@ -299,6 +375,7 @@ def test_an_engine_needs_no_url():
         ({"system_database_url": POSTGRES + "?connect_timeout=7"}, 7),
         ({"system_database_url": POSTGRES + "?a=b&connect_timeout=7"}, 7),
         ({"system_database_url": POSTGRES + "?connect_timeout=soon"}, 10),
+        ({"system_database_url": POSTGRES + "?connect_timeout=0"}, 0),
         ({"system_database_url": POSTGRES + "?connect_timeout=-1"}, 10),
         ({"application_database_url": POSTGRES + "?connect_timeout=4"}, 4),
         (
@@ -372,6 +449,8 @@ class NullPool:
 def test_a_null_pool_has_no_pool_keywords():
     resolved = settings(db_engine_kwargs={"poolclass": NullPool, "pool_size": 3}, system_database_url=POSTGRES)
     assert set(resolved.engine_kwargs) == {"poolclass", "connect_args"}
+    resolved = settings(db_engine_kwargs={"poolclass": NullPool}, sys_db_pool_size=4, system_database_url=POSTGRES)
+    assert (resolved.engine_kwargs["pool_size"], resolved.pool_size) == (4, 4)
 
 
 @pytest.mark.rules("CFG-33")
@@ -398,6 +477,21 @@ def test_sqlite_gets_no_postgres_arguments():
 )
 def test_waiters_read_with_half_the_pool(config, concurrency):
     assert settings(**config).polling_concurrency == concurrency
+
+
+class Engine:
+    """Stand for a user's SQLAlchemy engine, whose pool knows its size."""
+
+    class pool:
+        @staticmethod
+        def size() -> int:
+            return 6
+
+
+@pytest.mark.rules("CFG-34", "CFG-27")
+def test_an_engines_real_pool_counts():
+    resolved = settings(system_database_engine=Engine(), sys_db_pool_size=40)
+    assert (resolved.pool_size, resolved.polling_concurrency) == (6, 3)
 
 
 # --- version and executor

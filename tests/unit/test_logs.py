@@ -46,6 +46,13 @@ def record_of(message: str = "message") -> logging.LogRecord:
         ("postgresql://user@host:5432/db", "postgresql://user@host:5432/db"),
         ("http://host:80/path", "http://host:80/path"),
         ("a://u:1@h and b://v:2@h", "a://u:***@h and b://v:***@h"),
+        ("postgresql://user:s@cr/et@host/db", "postgresql://user:***@host/db"),
+        ("host=h password=secret dbname=d", "host=h password=*** dbname=d"),
+        ("host=h password='it\\'s secret' dbname=d", "host=h password=*** dbname=d"),
+        (
+            "postgresql://h/d?password=secret&sslpassword=secret&a=b",
+            "postgresql://h/d?password=***&sslpassword=***&a=b",
+        ),
     ],
 )
 def test_passwords_are_masked(text, masked):
@@ -89,6 +96,28 @@ def test_what_every_record_carries():
     assert not hasattr(record, "operationUUID")
     configure(workflow_id="w")
     assert record_of().operationUUID == "w"
+
+
+@pytest.mark.rules("LOG-3")
+def test_records_name_the_configured_application_before_it_is_launched():
+    configure(application_version="v2", executor_id="e2")
+    record = record_of()
+    assert (record.applicationID, record.applicationVersion, record.executorID) == ("", "v2", "e2")
+
+
+@pytest.mark.rules("LOG-3")
+def test_an_attribute_cannot_replace_what_a_record_says_itself():
+    configure(otlp_attributes={"name": "mine", "message": "mine", "args": "mine", "team": "blue"})
+    record = record_of("hello")
+    assert (record.name, record.getMessage(), record.team) == ("dbos", "hello", "blue")
+    assert not hasattr(record, "message")
+
+
+@pytest.mark.rules("LOG-2")
+def test_the_console_writes_to_what_standard_error_is_now(capsys):
+    configure()
+    logs.logger.info("hello")
+    assert capsys.readouterr().err.endswith("hello\n")
 
 
 @pytest.mark.rules("LIF-36")

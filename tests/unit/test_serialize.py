@@ -18,7 +18,6 @@ from hypothesis import strategies as some
 import dbos
 from dbos import DBOSPortableJSONSerializer, PortableWorkflowError, Serializer, WorkflowSerializationFormat
 from dbos._model.serialize import Codec, PickleSerializer
-from dbos._model.validate import coerce_portable_dates
 from dbos.error import DBOSException, DBOSMaxStepRetriesExceeded, DBOSQueueDeduplicatedError
 
 PICKLE, PORTABLE = "py_pickle", "portable_json"
@@ -383,7 +382,80 @@ def test_an_outcome_that_cannot_be_pickled_is_described():
     assert (type(error), str(error)) == (Exception, "Unpicklable: why")
 
 
-# --- degraded reads, dates
+class Demanding(Exception):
+    """Pickle by what is not enough to make one."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one)
+
+
+@pytest.mark.rules("ENC-22")
+def test_an_outcome_that_could_not_be_read_back_is_described():
+    error = pickled.load_error(pickled.dump_outcome_error(Demanding("one", "two"), PICKLE), PICKLE)
+    assert (type(error), str(error)) == (Exception, "Demanding: one")
+
+
+@pytest.mark.rules("ENC-22")
+@pytest.mark.parametrize("error", [ValueError("no"), Unpicklable("no"), Mute(), Dumb(), Boom(data=object())])
+@pytest.mark.parametrize("codec", [pickled, portable, custom], ids=["pickle", "portable", "custom"])
+def test_recording_an_outcome_never_fails(codec, error):
+    text = codec.dump_outcome_error(error, None)
+    assert isinstance(codec.load_error(text, None), Exception)
+
+
+@pytest.mark.rules("ENC-22")
+def test_a_serializer_that_knows_no_exceptions_stores_their_text():
+    text = custom.dump_outcome_error(ValueError("no"), None)
+    assert json.loads(text) == "ValueError: no"
+    assert repr(custom.load_error(text, None)) == "Exception('ValueError: no')"
+
+
+@pytest.mark.rules("ENC-20", "ENC-22")
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PortableWorkflowError("m", "N", 1.5), {"name": "N", "message": "m", "code": 1.5, "data": None}),
+        (PortableWorkflowError("m", "N", b"c"), {"name": "N", "message": "m", "code": "b'c'", "data": None}),
+        (PortableWorkflowError("m", "N", None, {1: 2}), {"name": "N", "message": "m", "code": None, "data": "{1: 2}"}),
+        (
+            PortableWorkflowError("m", "N", None, Dumb()),
+            {"name": "N", "message": "m", "code": None, "data": "<unprintable>"},
+        ),
+        (Boom(code=True), {"name": "Boom", "message": "boom", "code": True}),
+    ],
+)
+def test_what_an_error_carries_degrades_to_text(error, expected):
+    assert json.loads(pickled.dump_error(error, PORTABLE)) == expected
+
+
+@pytest.mark.rules("ENC-18")
+def test_a_property_that_fails_is_as_if_it_were_not_there():
+    class Odd(Exception):
+        @property
+        def code(self) -> int:
+            raise RuntimeError("no code")
+
+        data = code
+        status = 5
+
+    assert json.loads(pickled.dump_error(Odd("x"), PORTABLE)) == {"name": "Odd", "message": "x", "code": 5}
+
+
+@pytest.mark.rules("ENC-12")
+def test_text_that_has_no_utf_8_form_is_escaped():
+    text = pickled.dumps("lone \ud800 é", PORTABLE)
+    assert text == '"lone \\ud800 \\u00e9"'
+    assert pickled.loads(text, PORTABLE) == "lone \ud800 é"
+
+
+@pytest.mark.rules("SER-28")
+@pytest.mark.parametrize("text", ["[1]", "null", "7", '"text"'])
+def test_inputs_that_are_no_object_are_an_error_that_says_so(text):
+    with pytest.raises(TypeError, match="must be an object with positionalArgs and namedArgs"):
+        pickled.load_inputs(text, PORTABLE)
+
+
+# --- degraded reads
 
 
 @pytest.mark.rules("ENC-21", "SER-30", "SER-31")
@@ -399,35 +471,6 @@ def test_listings_show_the_stored_text_where_reads_raise(caplog, monkeypatch):
         caplog.clear()
         assert peek("text", "gone") == "text"
         assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-def dated(day: date, at: datetime, maybe: datetime | None = None, text: str = "") -> None: ...
-
-
-ISO_DAY, ISO_MOMENT = "2024-02-29", "2024-02-29T10:00:00.000Z"
-
-
-@pytest.mark.rules("ENC-24", "SER-29")
-def test_dates_are_parsed_where_the_parameter_says_exactly_so():
-    day, at = date(2024, 2, 29), datetime(2024, 2, 29, 10, tzinfo=timezone.utc)
-    args, kwargs = coerce_portable_dates(dated, (ISO_DAY, ISO_MOMENT, ISO_MOMENT, ISO_DAY), {}, skip_first=False)
-    assert args == (day, at, ISO_MOMENT, ISO_DAY)
-    args, kwargs = coerce_portable_dates(dated, (), {"day": ISO_DAY, "at": ISO_MOMENT, "x": ISO_DAY}, skip_first=False)
-    assert kwargs == {"day": day, "at": at, "x": ISO_DAY}
-
-
-@pytest.mark.rules("ENC-24", "SER-29")
-@pytest.mark.parametrize("value", ["soon", "", 17, None, ["2024-02-29"]])
-def test_what_is_no_date_is_passed_as_it_is(value):
-    assert coerce_portable_dates(dated, (value, value), {}, skip_first=False) == ((value, value), {})
-
-
-@pytest.mark.rules("ENC-24")
-def test_the_receiver_is_skipped():
-    class Shop:
-        def sell(self, day: date) -> None: ...
-
-    assert coerce_portable_dates(Shop.sell, (ISO_DAY,), {}, skip_first=True)[0] == (date(2024, 2, 29),)
 
 
 @pytest.mark.rules("SER-5", "PK-3")

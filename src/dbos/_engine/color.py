@@ -11,13 +11,11 @@ import functools
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from .._model.outcome import Failure, Outcome, Value
 from .._store.ticket import Ticket
-
-if TYPE_CHECKING:
-    from .threads import Threads
+from .threads import Threads, loop_is_running
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -134,7 +132,8 @@ def run_now(core: Coroutine[Any, Any, T]) -> T:
     try:
         core.send(None)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]  # the coroutine's own type
+        value: T = stop.value
+        return value
     core.close()
     raise RuntimeError("A blocking operation suspended: core code awaited something that is not its io (law 1)")
 
@@ -144,14 +143,6 @@ def _settled(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         return Value(fn(*args, **kwargs))
     except Exception as error:
         return Failure(error)
-
-
-def loop_is_running() -> bool:
-    """Tell whether this thread is inside an event loop, without importing asyncio to find out."""
-    import sys
-
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 class Node(Protocol):
@@ -180,7 +171,8 @@ def verb(
         if check and loop_is_running():
             raise RuntimeError(f"{name}() was called while an event loop is running. Use await {instead}(...) instead.")
         here = node()
-        return settled(run_now(op(here, here.blocking, *args, **kwargs)))  # type: ignore[no-any-return]  # the operation's
+        result: T = settled(run_now(op(here, here.blocking, *args, **kwargs)))
+        return result
 
     publish(face, op, name)
     return face
@@ -194,7 +186,8 @@ def verb_async(
     async def face(*args: P.args, **kwargs: P.kwargs) -> T:
         here = node()
         here.threads.adopt()
-        return settled(await op(here, here.looping, *args, **kwargs))  # type: ignore[no-any-return]  # the operation's
+        result: T = settled(await op(here, here.looping, *args, **kwargs))
+        return result
 
     publish(face, op, f"{op.__name__}_async")
     return face

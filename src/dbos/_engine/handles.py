@@ -108,7 +108,8 @@ class Handle(_Held[R]):
     def get_result(self, *, polling_interval_sec: float = 1.0) -> R:
         """Wait for the workflow and return its result, or raise its error."""
         core = handle_result(self._node, self._node.blocking, self.workflow_id, self._run, polling_interval_sec)
-        return unwrap(run_now(core))  # type: ignore[no-any-return]  # what the workflow returned
+        result: R = unwrap(run_now(core))
+        return result
 
     def get_status(self) -> WorkflowStatus:
         """Return the workflow's status."""
@@ -121,7 +122,8 @@ class HandleAsync(_Held[R]):
     async def get_result(self, *, polling_interval_sec: float = 1.0) -> R:
         """Wait for the workflow and return its result, or raise its error."""
         core = handle_result(self._node, self._node.looping, self.workflow_id, self._run, polling_interval_sec)
-        return unwrap(await core)  # type: ignore[no-any-return]  # what the workflow returned
+        result: R = unwrap(await core)
+        return result
 
     async def get_status(self) -> WorkflowStatus:
         """Return the workflow's status."""

@@ -38,7 +38,8 @@ async def call_limited(
 
     outcome = await io.call(limited, (), {})
     if isinstance(outcome, Value):
-        return outcome.value  # type: ignore[no-any-return]  # `limited` returns an outcome
+        limited_outcome: Outcome[Any] = outcome.value
+        return limited_outcome
     return outcome
 
 
@@ -112,8 +113,9 @@ class Preemption:
         """Begin watching; the task ends once the cancellation is seen."""
         import asyncio
 
-        self._task = asyncio.ensure_future(self._watch())
-        return self._task  # type: ignore[no-any-return]  # a task, typed Any to keep asyncio out of imports
+        task: asyncio.Task[None] = asyncio.ensure_future(self._watch())
+        self._task = task
+        return task
 
     def stop(self) -> None:
         """Stop watching."""

@@ -19,7 +19,8 @@ from .._error import (
 from .._model.outcome import Failure
 from .._model.validate import coerce_portable_dates
 from .._store import steps, workflows
-from .._store.queues import Claimed
+from .._store.database import Session
+from .._store.claims import Claimed
 from .._store.steps import Recorded
 from .context import NO_OPTIONS, Auth, Context, Run
 from .registry import Workflow
@@ -34,10 +35,12 @@ REQUEUE_ROWS = 1000
 def requeue(node: Runtime, workflow_ids: list[str], executor_ids: list[str], queue_name: str) -> None:
     """Put interrupted runs back on their queues, in batches that never hold rows for long (RV-20, RV-23)."""
     for batch in chunks(workflow_ids, REQUEUE_ROWS):
-        node.database.transact(
-            lambda session, batch=batch: workflows.requeue(session, batch, executor_ids, queue_name)  # type: ignore[misc]
-        )
-        node.wake_dispatcher()
+        node.database.transact(partial(_requeue_batch, batch, executor_ids, queue_name))
+        node.wake_dispatcher(None, None)
+
+
+def _requeue_batch(batch: list[str], executor_ids: list[str], queue_name: str, session: Session) -> int:
+    return workflows.requeue(session, batch, executor_ids, queue_name)
 
 
 def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
@@ -77,6 +80,8 @@ def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> Calla
     roles = json.loads(row.authenticated_roles) if row.authenticated_roles else None
     context = Context(run=run, options=NO_OPTIONS, auth=Auth(row.authenticated_user, roles))
     node.entered(run)
+    if row.queue_name is not None:
+        node.slots.take(run, row.queue_name, row.partition_key)
     if workflow.is_coroutine:
         return partial(spawn, node, run, target, context)
     node.threads.pool.submit(run_in_thread, node, run, target, context)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .._error import DBOSConflictingRegistrationError, DBOSException, DBOSWorkflowFunctionNotFoundError
+from .._model.queue import QueueSettings
 from .._model.serialize import WorkflowSerializationFormat
 
 logger = logging.getLogger("dbos")
@@ -77,6 +78,7 @@ class Registry:
         self.steps: dict[str, Literal["step", "transaction"]] = {}
         self.classes: dict[str, ClassInfo] = {}
         self.instances: dict[tuple[str, str], object] = {}
+        self.queues: dict[str, QueueSettings] = {}  # declared in this process (QU-3)
         self.launched = False
         self.auto_upgrade = False
         self.generation = 0
@@ -87,6 +89,7 @@ class Registry:
         self.steps.clear()
         self.classes.clear()
         self.instances.clear()
+        self.queues.clear()
         self.generation += 1
 
     def add_workflow(self, workflow: Workflow) -> None:

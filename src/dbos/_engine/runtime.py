@@ -24,6 +24,7 @@ from .._store.workflows import Scope, finished
 from .color import Blocking, Io, Looping
 from .context import Run
 from .registry import Registry
+from .slots import Slots
 from .threads import Threads
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Node:
         self.signals = Signals(database, poll_sec)
         self.signals.probe("run", finished)
         self.application_name = application_name
-        self.wake_dispatcher: Callable[[], None] = lambda: None
+        self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
+        self.wake_sweeper: Callable[[], None] = lambda: None
 
     async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:
         """Write a record and return once it is durable: its value is None if it took, else its judge's verdict."""
@@ -88,6 +90,7 @@ class Runtime(Node):
         self.scope = Scope(settings.name, version, executor_id)
         self.incarnation = new_incarnation()
         self.runs: dict[str, Run] = {}
+        self.slots = Slots()
         self.tasks: set[Any] = set()  # the loop keeps only weak references to tasks (AS-7)
         self.stopping = False
         self._tokens = itertools.count(1)
@@ -105,6 +108,7 @@ class Runtime(Node):
         """Note that a run is no longer under way here."""
         if self.runs.get(run.workflow_id) is run:
             del self.runs[run.workflow_id]
+        self.slots.free(run)
         if not self.runs:
             with self._idle:
                 self._idle.notify_all()
@@ -123,6 +127,7 @@ class Runtime(Node):
             if run is not None:
                 run.cancelled = True
         super().cancelled_here(ids)
+        self.wake_dispatcher(None, None)  # a cancelled run's slot is free at once (DQ-34)
 
     def wait_until_idle(self, timeout_sec: float) -> bool:
         """Wait until no run is under way here, or the time is up; log who is waited for, about once a second."""

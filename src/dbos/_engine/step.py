@@ -46,7 +46,8 @@ async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T
     step_id = run.draw()
     recorded = replayed(run, step_id, name)
     if recorded is not None:
-        return recorded_value(node, recorded)  # type: ignore[no-any-return]  # what `work` once returned
+        earlier: T = recorded_value(node, recorded)
+        return earlier
     await confirm(node, io, run)
     started_at_ms = node.clock.now_ms()
     try:

@@ -5,6 +5,7 @@ Knows which loop a coroutine workflow belongs on (LIF-15). Leaves what runs ther
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 UNBOUNDED = 1_000_000
+
+
+def loop_is_running() -> bool:
+    """Tell whether this thread is inside an event loop, without importing asyncio to find out."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 class Pool(ThreadPoolExecutor):
@@ -115,8 +122,6 @@ class Threads:
 
     def adopt_main_loop(self) -> None:
         """Make the loop running in this thread, if there is one, the main loop."""
-        from .color import loop_is_running
-
         if loop_is_running():
             import asyncio
 

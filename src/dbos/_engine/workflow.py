@@ -230,7 +230,10 @@ async def _write_start(node: Runtime, io: Io, parent: Run | None, start: Start) 
 def _begun(node: Runtime, start: Start, target: Target, here: Context, queued: Queued | None) -> Begun:
     """Return the run to execute here, or just the id when a queue has it."""
     if queued is not None:
-        node.wake_dispatcher()
+        if start.delay_until_ms is None:
+            node.wake_dispatcher(start.queue_name, start.queue_partition_key)
+        elif start.delay_until_ms < node.clock.now_ms() + 1000:
+            node.wake_sweeper()
         return Begun(start.workflow_id)
     assert start.owner is not None
     run = Run(start.workflow_id, start.owner, start.name, start.serialization, start.deadline_ms, None, {})

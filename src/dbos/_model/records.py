@@ -104,35 +104,6 @@ class QueueRateLimit(TypedDict):
     period: float
 
 
-class _EnqueueTarget(TypedDict):
-    workflow_name: str
-    queue_name: str
-
-
-class EnqueueOptions(_EnqueueTarget, total=False):
-    """What to enqueue by name, and how. Times are seconds; a value of None counts as absent."""
-
-    workflow_id: str | None
-    workflow_id_reuse_policy: WorkflowIDReusePolicy | None
-    app_version: str | None
-    workflow_timeout: float | None
-    delay_seconds: float | None
-    deduplication_id: str | None
-    duplication_policy: DuplicationPolicy | None
-    priority: int | None
-    queue_partition_key: str | None
-    authenticated_user: str | None
-    authenticated_roles: list[str] | None
-    serialization_type: WorkflowSerializationFormat | None
-    class_name: str | None
-    instance_name: str | None
-    attributes: dict[str, Any] | None
-    application_name: str | None
-    max_recovery_attempts: int | None
-    otel_context: dict[str, Any] | None
-    shard_key: str | None
-
-
 class StepOptions(TypedDict, total=False):
     """How `DBOS.run_step` runs a function; the parameters of `@DBOS.step`."""
 
@@ -146,34 +117,6 @@ class StepOptions(TypedDict, total=False):
     timeout_seconds: float | None
 
 
-class _RequiredEnqueueOptions(TypedDict):
-    workflow_name: str
-    queue_name: str
-
-
-class EnqueueOptions(_RequiredEnqueueOptions, total=False):
-    """How a workflow named by its name is enqueued. Times are seconds."""
-
-    workflow_id: str
-    workflow_id_reuse_policy: WorkflowIDReusePolicy
-    app_version: str
-    workflow_timeout: float
-    delay_seconds: float
-    deduplication_id: str
-    duplication_policy: DuplicationPolicy
-    priority: int
-    queue_partition_key: str
-    authenticated_user: str
-    authenticated_roles: list[str]
-    serialization_type: WorkflowSerializationFormat
-    class_name: str
-    instance_name: str
-    attributes: dict[str, Any]
-    application_name: str | None
-    otel_context: Any
-    shard_key: str
-
-
 @dataclass
 class SendMessage:
     """One of the messages that `DBOS.send_bulk` sends."""
@@ -185,5 +128,5 @@ class SendMessage:
     shard_key: str | None = None
 
 
-for _class in (WorkflowStatus, StepInfo, VersionInfo, WorkflowSchedule, StepOptions, EnqueueOptions, SendMessage):
+for _class in (WorkflowStatus, StepInfo, VersionInfo, WorkflowSchedule, QueueRateLimit, StepOptions, EnqueueOptions, SendMessage):
     _class.__module__ = "dbos"

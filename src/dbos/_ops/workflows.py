@@ -56,7 +56,8 @@ async def start_workflow(
             running.spawn(node, begun.run, target, begun.context)
         else:
             running.launch(node, begun.run, target, begun.context)
-    return handle(node, io, begun.workflow_id, begun.run)  # type: ignore[no-any-return]  # of the caller's colour
+    started: WorkflowHandle[R] = handle(node, io, begun.workflow_id, begun.run)
+    return started
 
 
 async def retrieve_workflow(
@@ -71,7 +72,8 @@ async def retrieve_workflow(
     check_shard_key(shard_key)
     if existing_workflow and await get_status(node, io, workflow_id) is None:
         raise DBOSNonExistentWorkflowError("target", workflow_id)
-    return handle(node, io, workflow_id)  # type: ignore[no-any-return]  # of the caller's colour
+    retrieved: WorkflowHandle[Any] = handle(node, io, workflow_id)
+    return retrieved
 
 
 async def get_result(node: Node, io: Io, workflow_id: str, *, shard_key: str | None = None) -> Any:
@@ -219,7 +221,7 @@ async def resume_workflows(
 
     async def resume() -> None:
         await io.query(node.database.transact, work)
-        node.wake_dispatcher()
+        node.wake_dispatcher(None, None)
 
     await operation(node, io, "DBOS.resumeWorkflow", resume)
     return [handle(node, io, workflow_id) for workflow_id in workflow_ids]

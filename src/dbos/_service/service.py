@@ -18,7 +18,7 @@ class Service:
         self.name = name
         self._tick = tick
         self._due = threading.Event()
-        self._stopping = False
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"dbos-{name}", daemon=True)
 
     def start(self) -> None:
@@ -29,9 +29,14 @@ class Service:
         """Make the next tick due now."""
         self._due.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Tell whether the tick under way is the last."""
+        return self._stop.is_set()
+
     def ask_to_stop(self) -> None:
         """Let the tick under way be the last."""
-        self._stopping = True
+        self._stop.set()
         self._due.set()
 
     def join(self, timeout_sec: float) -> None:
@@ -44,13 +49,13 @@ class Service:
 
     def _run(self) -> None:
         backoff = Backoff()
-        while not self._stopping:
+        while not self._stop.is_set():
             self._due.clear()
             try:
                 pause = self._tick()
                 backoff = Backoff()
             except Exception:
-                if self._stopping:
+                if self._stop.is_set():
                     return
                 pause = backoff.next()
                 logger.warning("The %s failed; trying again in %.1f s", self.name, pause, exc_info=True)

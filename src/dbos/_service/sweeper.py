@@ -1,9 +1,15 @@
-"""The sweeper: cancels what is overdue, for this process's application."""
+"""The sweeper: looks once a second, with one statement, at what there is to do for this process's application.
+
+Cancels what is overdue, lets onto their queues the runs whose delay is over, and tells the dispatcher which queues
+are registered and which have work. Sleeps less when something is due earlier.
+"""
 
 from __future__ import annotations
 
 from .._engine.runtime import Runtime
-from .._store import workflows
+from .._store import delays, pulse, workflows
+from .._store.pulse import Pulse
+from .dispatcher import Dispatcher
 from .service import Service
 
 SWEEP_SEC = 1.0
@@ -11,19 +17,43 @@ SWEEP_ROWS = 1000
 
 
 class Sweeper(Service):
-    """Once a second, cancels runs whose deadline has passed (ST-19)."""
+    """Takes the pulse and acts on what is due (ST-15, ST-19)."""
 
-    def __init__(self, node: Runtime) -> None:
+    def __init__(self, node: Runtime, dispatcher: Dispatcher) -> None:
         super().__init__("sweeper", self._sweep)
         self._node = node
+        self._dispatcher = dispatcher
+
+    def look(self) -> Pulse:
+        """Take the pulse."""
+        node, names = self._node, self._dispatcher.names()
+        return node.database.read(lambda session: pulse.take(session, node.scope, names, node.clock.now_ms()))
 
     def _sweep(self) -> float:
+        seen = self.look()
+        pause = min(SWEEP_SEC, self._dispatcher.look(seen))
+        for due_in_ms, act in ((seen.deadline_in_ms, self._cancel_overdue), (seen.delay_in_ms, self._release_due)):
+            if due_in_ms is None:
+                continue
+            if due_in_ms > 0:
+                pause = min(pause, due_in_ms / 1000)
+            elif act():
+                pause = 0.0
+        return pause
+
+    def _cancel_overdue(self) -> bool:
+        """Cancel runs whose deadline has passed; tell whether there may be more."""
         node = self._node
-        if node.database.read(lambda session: workflows.is_anything_overdue(session, node.scope)):
-            cancelled = node.database.transact(
-                lambda session: workflows.cancel_overdue(session, node.scope, SWEEP_ROWS)
-            )
-            node.cancelled_here(cancelled)
-            if len(cancelled) == SWEEP_ROWS:
-                return 0.0
-        return SWEEP_SEC
+        cancelled = node.database.transact(lambda session: workflows.cancel_overdue(session, node.scope, SWEEP_ROWS))
+        node.cancelled_here(cancelled)
+        return len(cancelled) == SWEEP_ROWS
+
+    def _release_due(self) -> bool:
+        """Enqueue runs whose delay is over; tell whether there may be more."""
+        node = self._node
+        names = node.database.transact(
+            lambda session: delays.release_due(session, node.scope, node.clock.now_ms(), SWEEP_ROWS)
+        )
+        for name in set(names):
+            self._dispatcher.enqueued(name)
+        return len(names) == SWEEP_ROWS

@@ -27,6 +27,10 @@ class ConnectionLost(Exception):
     """The connection broke, could not be had, or the database was locked: the operation may be repeated."""
 
 
+class Contended(Exception):
+    """Another transaction holds what this one needs; it was rolled back. Worth trying again soon (DQ-12)."""
+
+
 class BadRecord(Exception):
     """The database refuses a value of the batch; the batch was rolled back."""
 
@@ -42,6 +46,9 @@ class Session(Protocol):
 
     def one(self, statement: str, **parameters: Any) -> Row | None:
         """Run a statement and return its first row, if any."""
+
+    def try_lock(self, name: str) -> bool:
+        """Hold the lock of this name until the transaction ends, unless another transaction has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ class Entry(Ticket[T], Generic[T]):
             self.journal.poke()
         return super().wait(timeout)
 
+    def judged(self, session: Session) -> T:
+        """Look at the record alone: return the verdict or raise it."""
+        return self.judge(session, self.record)
+
     def future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """Return a future for the verdict; the writer thread commits, never the loop."""
         future = super().future(loop)
@@ -95,6 +99,7 @@ class Journal:
         self._poked.acquire()
         self._awake = False
         self._stopping = False
+        self._ended = False
         self._room: list[Ticket[None]] = []
         self.commits = 0
         self.records = 0
@@ -112,6 +117,7 @@ class Journal:
         if self._writer.ident is not None:
             self._writer.join(timeout_sec)
         with self._lock:
+            self._ended = True
             left, self._pending = list(self._pending), deque()
             lanes, self._lanes = self._lanes, []
         for entry in left:
@@ -204,12 +210,15 @@ class Journal:
         lane, refused = self._persist(lane, batch)
         with self._lock:
             self._short_commits -= len(batch) < LONG_BATCH_RECORDS
-            if lane is None:
+            if lane is None or self._ended:
                 self._open_lanes -= 1
             else:
                 self._lanes.append(lane)
+            leaving = lane if self._ended else None
             pending = bool(self._pending)
             room, self._room = self._room, []
+        if leaving is not None:
+            leaving.close()  # an abandoned thread committed beyond the end
         if pending:
             self.poke()
         self._judge(refused)
@@ -286,7 +295,7 @@ class Journal:
     def _judge(self, refused: list[Entry[Any]]) -> None:
         for entry in refused:
             try:
-                entry.settle(self._database.read(lambda session, e=entry: e.judge(session, e.record)))  # type: ignore[misc]
+                entry.settle(self._database.read(entry.judged))
             except BaseException as verdict:  # verdicts may be BaseExceptions (EX-45)
                 entry.fail(verdict)
 

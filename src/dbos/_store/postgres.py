@@ -6,6 +6,7 @@ SQLAlchemy engine is only a place to check connections out of (CFG-27).
 
 from __future__ import annotations
 
+import hashlib
 import select
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from psycopg.rows import tuple_row
 
 from .._error import DBOSQueryTimeoutError
 from .address import Address
-from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, one
+from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, one
 from .sql import Dialect, column_types, rows_json
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ T = TypeVar("T")
 # that scans would be kept while the table grows.
 _LANE_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off"
 _RETRIED_CLASSES = ("08", "53", "57")
+_CONTENDED_STATES = ("40001", "55P03")
 _RETRIED_STATES = ("40P01", "25P03")
 
 
@@ -202,6 +204,12 @@ class PostgresSession:
         """Run a statement and return its first row, if any."""
         return one(self.rows(statement, **parameters))
 
+    def try_lock(self, name: str) -> bool:
+        """Hold the lock of this name until the transaction ends, unless another transaction has it."""
+        digest = hashlib.sha256(f"dbos.{self._dialect.schema}.{name}".encode()).digest()
+        row = self.one("select pg_try_advisory_xact_lock(:key)", key=int.from_bytes(digest[:8], "big", signed=True))
+        return row is not None and bool(row[0])
+
     def _execute(self, statement: str, parameters: dict[str, Any]) -> psycopg.Cursor[Row]:
         compiled = self._dialect.compile(statement)
         cursor = psycopg.RawCursor(self.raw, row_factory=tuple_row)
@@ -335,4 +343,6 @@ def _translated() -> Iterator[None]:
         lost = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
         if lost or _is_retried(error.sqlstate or ""):
             raise ConnectionLost(str(error).strip()) from error
+        if error.sqlstate in _CONTENDED_STATES:
+            raise Contended(str(error).strip()) from error
         raise

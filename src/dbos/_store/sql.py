@@ -9,7 +9,11 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {now_ms}            database time in epoch milliseconds
     {lock:w}            lock the rows of `w` until commit
     {skip_locked:w}     the same, passing over rows that others hold
+    {nowait:w}          the same, failing when others hold one
     {in:ids}            membership of the list parameter `ids`
+    {list:ids}          the list parameter `ids` as rows of `k`, column `value`
+    {any_of} {end_any}  membership of the ids that the select in between finds, looked up one by one
+    {each} {end_each}   join each row of `k` with the rows `w` whose ids the select in between finds for it
     {json:attributes}   a JSON column as text
     {as_json:attributes}  a text parameter or column as a JSON value
     {contains:attributes} whether a JSON column contains the parameter `attributes`
@@ -52,7 +56,13 @@ _POSTGRES = {
     "now_ms": "(extract(epoch from now()) * 1000.0)::bigint",
     "lock": "for no key update of {0}",
     "skip_locked": "for no key update of {0} skip locked",
+    "nowait": "for no key update of {0} nowait",
     "in": "= any(:{0})",
+    "list": "unnest(cast(:{0} as text[])) as k(value)",
+    "any_of": "= any(array(",
+    "end_any": "))",
+    "each": "cross join lateral (",
+    "end_each": ") w",
     "json": "{0}::text",
     "as_json": "{0}::jsonb",
     "contains": "{0} @> :attributes::jsonb",
@@ -62,7 +72,13 @@ _SQLITE = {
     "now_ms": "cast((julianday('now') - 2440587.5) * 86400000.0 + 0.5 as integer)",
     "lock": "",
     "skip_locked": "",
+    "nowait": "",
     "in": "in (select value from json_each(:{0}))",
+    "list": "json_each(:{0}) k",
+    "any_of": "in (",
+    "end_any": ")",
+    "each": "join workflow_status w on w.workflow_uuid in (",
+    "end_each": ")",
     "json": "{0}",
     "as_json": "{0}",
     "contains": "false",

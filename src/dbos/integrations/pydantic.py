@@ -10,15 +10,16 @@ from typing import Any
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from .._model.validate import ValidateArgs, resolved_hints
+from .._model.validate import resolved_hints
 
 logger = logging.getLogger("dbos")
 
 _Parameter = inspect.Parameter
+_Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 _Adapters = dict[str, TypeAdapter[Any]]
 
 
-def build_validator(func: Callable[..., Any]) -> ValidateArgs:
+def build_validator(func: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], _Arguments]:
     """Return a validator of a function's arguments; the receiver of a method is not among them."""
     function = inspect.unwrap(getattr(func, "__func__", func))
     parameters = list(inspect.signature(function).parameters.values())
