@@ -23,7 +23,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 LEDGER = Path("order_processing.ledger")
 STEPS = ["reserve_stock", "charge_card", "send_email"]
-CART = {"Ada": "compass", "Grace": "clock", "Linus": "kettle", "Margaret": "sextant"}
+CART = {"Ada": "compass", "Grace": "clock", "Linus": "kettle", "Mary": "sextant"}
 COMPLETED_BEFORE_THE_CRASH = 6
 
 
@@ -143,7 +143,7 @@ def table(orders: list[str], events: list[Event], first: int, second: int) -> An
     """Lay out who ran which step of which order."""
     from rich.table import Table
 
-    lines = Table("order", "customer", *(step.replace("_", " ") for step in STEPS), "status")
+    lines = Table("order", "buyer", *(step.replace("_", " ") for step in STEPS), "status")
     counts: dict[str, int] = {}
     for order, customer in zip(orders, CART, strict=True):
         cells = []

@@ -104,6 +104,35 @@ class QueueRateLimit(TypedDict):
     period: float
 
 
+class _EnqueueTarget(TypedDict):
+    workflow_name: str
+    queue_name: str
+
+
+class EnqueueOptions(_EnqueueTarget, total=False):
+    """What to enqueue by name, and how. Times are seconds; a value of None counts as absent."""
+
+    workflow_id: str | None
+    workflow_id_reuse_policy: WorkflowIDReusePolicy | None
+    app_version: str | None
+    workflow_timeout: float | None
+    delay_seconds: float | None
+    deduplication_id: str | None
+    duplication_policy: DuplicationPolicy | None
+    priority: int | None
+    queue_partition_key: str | None
+    authenticated_user: str | None
+    authenticated_roles: list[str] | None
+    serialization_type: WorkflowSerializationFormat | None
+    class_name: str | None
+    instance_name: str | None
+    attributes: dict[str, Any] | None
+    application_name: str | None
+    max_recovery_attempts: int | None
+    otel_context: dict[str, Any] | None
+    shard_key: str | None
+
+
 class StepOptions(TypedDict, total=False):
     """How `DBOS.run_step` runs a function; the parameters of `@DBOS.step`."""
 
