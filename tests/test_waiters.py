@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from dbos import DBOS, SetWorkflowID
 
 WAITING = 1000
@@ -43,7 +44,8 @@ def test_a_thousand_tasks_waiting_for_results_hold_no_threads(launch: Callable[.
 
     async def main() -> list[int]:
         # Handles of workflows that do not exist yet can only be woken by signals.
-        handles = [await DBOS.retrieve_workflow_async(f"w{number}", existing_workflow=False) for number in range(WAITING)]
+        names = [f"w{number}" for number in range(WAITING)]
+        handles = [await DBOS.retrieve_workflow_async(name, existing_workflow=False) for name in names]
         waiting = [asyncio.ensure_future(handle.get_result()) for handle in handles]
         await asyncio.sleep(0)
         assert threading.active_count() < MOST_THREADS

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from dbos import DBOS
 from postgres import PostgresServer
+
+from dbos import DBOS
 
 RESTARTS = 2
 CALLERS = 6
@@ -26,7 +27,7 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.rules("EX-24", "EX-42", "RV-50", "RV-52", "SDB-15", "FT-28")
-def test_every_call_survives_restarts_of_the_server(server: PostgresServer) -> None:
+def test_every_call_survives_restarts_of_the_server(server: PostgresServer) -> None:  # noqa: C901  # a program and its load
     url = server.url.removesuffix("postgres") + "restarted"
     DBOS(
         config={

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+
 from dbos import DBOS
 from dbos._store import workflows
 from dbos._store.database import ConnectionLost, Database, Kind, Lane, Row
@@ -121,9 +122,8 @@ def test_verdicts_are_per_row(db: Any, journal: Journal) -> None:
     append(journal, step("twice")).wait()
     db.execute("update {workflow_status} set status = 'CANCELLED' where workflow_uuid = 'cancelled'")
     db.execute("update {workflow_status} set owner_xid = 'another' where workflow_uuid = 'lost'")
-    entries = {
-        name: append(journal, step(name, completed_at_ms=3)) for name in ("good", "cancelled", "lost", "twice", "absent")
-    }
+    names = ("good", "cancelled", "lost", "twice", "absent")
+    entries = {name: append(journal, step(name, completed_at_ms=3)) for name in names}
     entries["good"].wait()
     assert entries["good"].result() is None
     expected: dict[str, type[BaseException]] = {
@@ -271,9 +271,7 @@ def test_stopping_drains_what_is_pending_and_refuses_more(db: Any, database: Dat
 
 
 @pytest.mark.parametrize("backlog", [0, 3])
-def test_a_full_backlog_makes_writers_wait(
-    database: Database, monkeypatch: pytest.MonkeyPatch, backlog: int
-) -> None:
+def test_a_full_backlog_makes_writers_wait(database: Database, monkeypatch: pytest.MonkeyPatch, backlog: int) -> None:
     monkeypatch.setattr("dbos._store.journal.BACKLOG_RECORDS", 3)
     journal = Journal(database)
     try:
