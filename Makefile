@@ -60,7 +60,7 @@ stubs: $(VENV)/.dev ## Write the type stubs of DBOS from the running class
 	@$(BIN)/python tools/stubs.py
 
 parity: $(VENV)/.dev .venv-upstream/.done ## Write the list of 3.4.0's public names that tests/parity/ compares with
-	@.venv-upstream/bin/python tools/public_api.py > tests/parity/api_3_4_0.txt
+	@.venv-upstream/bin/python tools/public_api.py > tests/parity/api_3_4_0.json
 
 format: $(VENV)/.dev ## Format the code and fix what lint can fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -80,9 +80,7 @@ def compare(theirs: list[Values], ours: list[Values], db: str) -> Iterator[Line]
         mine = [run[metric][0] for run in ours if metric in run]
         others = [run[metric][0] for run in theirs if metric in run]
         unit = next(run[metric][1] for run in ours if metric in run)
-        pairs = [
-            (a[metric][0], b[metric][0]) for a, b in zip(theirs, ours, strict=True) if metric in a and metric in b
-        ]
+        pairs = [(a[metric][0], b[metric][0]) for a, b in zip(theirs, ours, strict=True) if metric in a and metric in b]
         ratios = tuple((b / a if unit in RATES else a / b) for a, b in pairs if a > 0 and b > 0)
         yield Line(db, metric, unit, median(others) if others else None, median(mine), ratios)
 

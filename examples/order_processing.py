@@ -2,9 +2,9 @@
 
     python examples/order_processing.py
 
-Runs a shop in a process of its own that kills itself in the middle of its orders, starts the same program again, and shows
-what each process did. The state is in SQLite, or in the Postgres of DBOS_SYSTEM_DATABASE_URL. What really happened is noted
-in a ledger, a plain file outside the database: so you need not take the database's word for it.
+Runs a shop in a process of its own that kills itself in the middle of its orders, starts the program again, and
+shows what each process did. State is in SQLite, or in the Postgres of DBOS_SYSTEM_DATABASE_URL. What really happened
+is noted in a ledger, a plain file outside the database: so you need not take the database's word for it.
 """
 
 from __future__ import annotations

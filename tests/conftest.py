@@ -11,6 +11,7 @@ import fcntl
 import inspect
 import os
 import shutil
+import signal
 import sqlite3
 import tempfile
 import threading
@@ -40,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the directory that the session's workers share, in the process that controls them."""
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_DIRECTORY] = tempfile.mkdtemp(prefix="dbos-")
+        # Ended by `timeout` or a CI job's limit, it tidies up as after Ctrl-C: no server is left running.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

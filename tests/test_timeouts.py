@@ -110,8 +110,9 @@ async def test_overdue_rows_that_nobody_here_runs_are_cancelled(launch, db, face
         await face.dbos.enqueue_workflow("nobody-listens", face.fn(program))
     db.execute(
         "update {workflow_status} set status = ?, executor_id = 'dead', owner_xid = 'dead', "
-        "workflow_deadline_epoch_ms = 1000 where workflow_uuid = 'w'",
+        "workflow_deadline_epoch_ms = 1000, delay_until_epoch_ms = ? where workflow_uuid = 'w'",
         status,
+        9_999_999_999_999 if status == "DELAYED" else None,
     )
     await reaches(db, "w", "CANCELLED")
     assert workflow_row(db, "w")["completed_at"] is not None

@@ -1,87 +1,100 @@
-"""Print the public names of the installed `dbos`, one a line: name, kind, parameters.
+"""Print what an installed `dbos` offers: every public name and its signature, as JSON, one name a line.
 
-    python tools/public_api.py > tests/parity/api_3_4_0.txt      in an environment with dbos 3.4.0
-
-Runs any implementation as a black box: `dbos.__all__`, the members of its public classes, and what `inspect.signature` says.
-Of a parameter it keeps the name, the kind and whether it has a default (`name?`), not its type nor its default's value.
+Runs under any environment that provides `import dbos`, and looks only from outside: `dbos.__all__`, the members of its
+classes, their signatures. Annotations are left out, since one type can be written in many ways.
 """
 
 from __future__ import annotations
 
 import enum
+import importlib.metadata
 import inspect
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import dbos
 
-# Shared by every object: no member of anybody's API.
-INHERITED = {name for base in (object, type, Exception, BaseException, dict, str) for name in dir(base)}
+PLAIN = (type(None), bool, int, float, str, enum.Enum)
 
 
-def parameters(function: Any) -> str:
-    """Describe a callable's parameters: `name`, `name?` with a default, `*name`, `**name`, and the marks `/` and `*`."""
-    try:
-        found = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return ""
-    if found and found[0].name in ("self", "cls"):
-        del found[0]
-    words: list[str] = []
-    for index, parameter in enumerate(found):
-        before = [other.kind for other in found[:index]]
-        if parameter.kind is parameter.KEYWORD_ONLY and not {parameter.VAR_POSITIONAL, parameter.kind} & set(before):
-            words.append("*")
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-        words.append(stars + parameter.name + ("" if parameter.default is parameter.empty else "?"))
-        after = found[index + 1].kind if index + 1 < len(found) else None
-        if parameter.kind is parameter.POSITIONAL_ONLY and after is not parameter.POSITIONAL_ONLY:
-            words.append("/")
-    return " ".join(words)
+def main() -> None:
+    """Print the list."""
+    print(json.dumps({"version": importlib.metadata.version("dbos")})[:-1] + ', "names": {')
+    lines = [f"{json.dumps(name)}: {json.dumps(fact)}" for name, fact in sorted(public_api().items())]
+    print(",\n".join(lines) + "\n}}")
 
 
-def described(name: str, value: Any) -> str:
-    """Describe a public function or value."""
-    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
-        return f"{name} async {parameters(value)}".rstrip()
-    if inspect.isroutine(value):
-        return f"{name} function {parameters(value)}".rstrip()
-    return f"{name} value"
-
-
-def members(owner: str, cls: type) -> Iterator[str]:
-    """Describe a class: its constructor, its keys when it is a TypedDict, its public members."""
-    yield f"{owner} class {parameters(cls)}".rstrip()
-    if hasattr(cls, "__total__"):
-        yield from (f"{owner}[{key}] key" for key in cls.__annotations__)
-        return
-    fields = {name for base in cls.__mro__[:-1] for name in base.__dict__.get("__annotations__", {})}
-    for name in sorted((set(dir(cls)) | fields) - INHERITED):
-        if name.startswith("_"):
-            continue
-        try:
-            value = getattr(cls, name, None)
-        except Exception:  # a class variable that can only be read inside a workflow
-            value = None
-        yield described(f"{owner}.{name}", value)
-
-
-def public() -> Iterator[str]:
-    """Describe everything public."""
-    for name in sorted(dbos.__all__):
-        value = getattr(dbos, name)
+def public_api() -> dict[str, dict[str, Any]]:
+    """Return what is known of each public name."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in dbos.__all__:
         if name == "error":
-            for inner, error in sorted(vars(value).items()):
-                if inspect.isclass(error) and inner.startswith("DBOS"):
-                    yield f"error.{inner} class"
-        elif inspect.isclass(value) and issubclass(value, enum.Enum):
-            yield f"{name} class"
-            yield from (f"{name}.{member.name} value" for member in value)
-        elif inspect.isclass(value):
-            yield from members(name, value)
-        else:
-            yield described(name, value)
+            continue
+        value = getattr(dbos, name)
+        found[name] = {"kind": "type"} if inspect.isclass(value) else described(value)
+        if inspect.isclass(value):
+            found |= members(name, value)
+    for name, value in vars(dbos.error).items():
+        if inspect.isclass(value) and value.__module__.startswith("dbos"):
+            found[f"error.{name}"] = {"kind": "type", "bases": bases(value)}
+            found |= members(f"error.{name}", value)
+    return found
+
+
+def bases(error: type) -> list[str]:
+    """Return the names of the public classes as which an error can be caught."""
+    return sorted(base.__name__ for base in error.__mro__[1:-1] if not base.__name__.startswith("_"))
+
+
+def members(name: str, cls: type) -> dict[str, dict[str, Any]]:
+    """Return the public members of a class, its keys, fields or values."""
+    if issubclass(cls, enum.Enum):
+        return {f"{name}.{one.name}": {"kind": "member", "value": one.value} for one in cls}
+    if hasattr(cls, "__total__"):  # a TypedDict
+        required = cls.__required_keys__  # type: ignore[attr-defined]  # TypedDicts have it
+        return {f"{name}[{key}]": {"kind": "key", "required": key in required} for key in inspect.get_annotations(cls)}
+    found = {}
+    if callable_init(cls) and not getattr(cls, "_is_protocol", False):
+        found[f"{name}()"] = described(inspect.getattr_static(cls, "__init__"))
+    for owner in reversed(cls.__mro__):
+        if not owner.__module__.startswith("dbos"):
+            continue
+        for member in [*vars(owner), *inspect.get_annotations(owner)]:
+            fact = described(inspect.getattr_static(cls, member, None))
+            # What an error carries is set when it is made; its class may declare it or not.
+            if not member.startswith("_") and not (fact["kind"] == "value" and issubclass(cls, BaseException)):
+                found[f"{name}.{member}"] = fact
+    return found
+
+
+def callable_init(cls: type) -> bool:
+    """Tell whether a class says itself how it is constructed."""
+    return any("__init__" in vars(owner) for owner in cls.__mro__ if owner.__module__.startswith("dbos"))
+
+
+def described(value: Any) -> dict[str, Any]:
+    """Return the signature of a callable; of anything else only that it is there."""
+    function = getattr(value, "__func__", value)
+    if not inspect.isfunction(function):
+        return {"kind": "value"}
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    if isinstance(value, classmethod) or (parameters and parameters[0].name in ("self", "cls")):
+        del parameters[0]
+    return {
+        "kind": "callable",
+        # A protocol may say `async def` or what that returns.
+        "async": inspect.iscoroutinefunction(function) or str(signature.return_annotation).startswith("Coroutine["),
+        "parameters": [
+            [one.name, one.kind.name, None if one.default is one.empty else shown(one.default)] for one in parameters
+        ],
+    }
+
+
+def shown(default: Any) -> str:
+    """Return a default's representation where it is the same everywhere."""
+    return str(default) if isinstance(default, enum.Enum) else repr(default) if isinstance(default, PLAIN) else "..."
 
 
 if __name__ == "__main__":
-    print(*public(), sep="\n")
+    main()

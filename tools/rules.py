@@ -4,8 +4,8 @@
     python tools/rules.py --missing 1         the unproven rules of chapter 1 (or of a prefix: --missing CFG)
     python tools/rules.py --tests EX-2        the tests that prove a rule
 
-Knows `docs/contract/*.md` by the shape of a rule's line, and the tests by their `rules` markers. Rules that do not apply are
-listed with the reason in `docs/contract/not-ours.txt`. A marker that names no rule is an error.
+Knows `docs/contract/*.md` by the shape of a rule's line, the tests by their `rules` markers. Rules that do not apply
+are listed with the reason in `docs/contract/not-ours.txt`. A marker that names no rule is an error.
 """
 
 from __future__ import annotations
@@ -113,9 +113,8 @@ def table(rules: dict[str, Rule], proofs: dict[str, list[str]], not_ours: dict[s
     for (chapter, prefix), count in sorted(
         kinds.items(), key=lambda item: (item[0][0], item[0][1] == "all", item[0][1])
     ):
-        lines.append(
-            f"{chapter:8}{prefix:8}{sum(count.values()):>7}{count['proven']:>8}{count['not ours']:>10}{count['unproven']:>10}"
-        )
+        kinds_of_rules = f"{count['proven']:>8}{count['not ours']:>10}{count['unproven']:>10}"
+        lines.append(f"{chapter:8}{prefix:8}{sum(count.values()):>7}{kinds_of_rules}")
         if prefix == "all":
             lines.append("")
     return "\n".join(lines)

@@ -3,9 +3,9 @@
     python tools/stubs.py            write them
     python tools/stubs.py --check    fail when what is written differs from what would be
 
-Static checkers cannot follow `send = verb(messages.send)`. The running class can: each published method carries its full
-signature, as text, and its documentation. The names in those texts are imported from where the operation's module has them.
-A function parameter gets one overload per colour, and the `_async` forms speak of async handles.
+Static checkers cannot follow `send = verb(messages.send)`. The running class can: each published method carries its
+full signature, as text, and its documentation. The names in those texts are imported from where the operation's module
+has them. A function parameter gets one overload per colour, and the `_async` forms speak of async handles.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Imports:
             if line is None:
                 raise StubError(f"{module} has no name {name!r}, which the annotation {annotation!r} uses")
             if line.startswith(f"from {self.module} ") and not variable:
-                raise StubError(f"{name!r} of {annotation!r} must live in another module than the class, to be imported")
+                raise StubError(f"{name!r} of {annotation!r} must live outside the module of the class")
             known = self.variables if variable else self.lines
             text = variable or line
             if known.setdefault(name, text) != text:
@@ -207,7 +207,8 @@ def _written(annotation: Any) -> str:
 
 
 def _parameter(parameter: inspect.Parameter, annotation: str) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    marks: dict[Any, str] = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
+    stars = marks.get(parameter.kind, "")
     text = stars + parameter.name + (f": {annotation}" if annotation else "")
     if parameter.default is parameter.empty:
         return text
@@ -224,7 +225,8 @@ def _with_marks(parameters: list[inspect.Parameter], texts: list[str]) -> list[s
         before = parameters[index - 1].kind if index else None
         if before is parameter.POSITIONAL_ONLY and parameter.kind is not before:
             written.append("/")
-        if parameter.kind is parameter.KEYWORD_ONLY and before not in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL):
+        starred = (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        if parameter.kind is parameter.KEYWORD_ONLY and before not in starred:
             written.append("*")
         written.append(text)
     if parameters and parameters[-1].kind is inspect.Parameter.POSITIONAL_ONLY:
@@ -256,8 +258,7 @@ def _member(name: str, raw: Any, imports: Imports) -> str:
     if inspect.isfunction(raw):
         return Method(name, "", raw).render(imports)
     if isinstance(raw, property):
-        getter = Method(name, "property", raw.fget).render(imports)
-        return getter
+        return Method(name, "property", raw.fget).render(imports)
     reader = getattr(raw, "_read", None)
     if reader is None:
         raise StubError(f"{name}: do not know how to describe a {type(raw).__name__}")

@@ -23,6 +23,8 @@ from ._migrations import run_dbos_database_migrations
 from ._model.config import DBOSConfig
 from ._model.records import (
     DuplicationPolicy,
+    EnqueueOptions,
+    QueueRateLimit,
     StepInfo,
     StepOptions,
     WorkflowIDReusePolicy,
@@ -33,6 +35,7 @@ from ._model.status import WorkflowStatusString
 from ._model.validate import make_pydantic_args_validator, pydantic_args_validator
 from ._model.version import VERSION
 from ._ops.steps import StepReservation
+from ._queue import Queue
 
 __version__ = VERSION
 
@@ -44,7 +47,10 @@ __all__ = [
     "DBOSContextSetAuth",
     "DBOSPortableJSONSerializer",
     "DuplicationPolicy",
+    "EnqueueOptions",
     "PortableWorkflowError",
+    "Queue",
+    "QueueRateLimit",
     "Serializer",
     "SetEnqueueOptions",
     "SetShardKey",

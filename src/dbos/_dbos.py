@@ -12,7 +12,7 @@ from ._engine import color
 from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
-from ._ops import queues, search, steps, timers, waiting, workflows
+from ._ops import enqueue, queues, search, steps, timers, waiting, workflows
 
 T = TypeVar("T")
 
@@ -155,8 +155,12 @@ class DBOS:
     # --- workflows
     start_workflow = verb(workflows.start_workflow, check=False)
     start_workflow_async = verb_async(workflows.start_workflow)
-    enqueue_workflow = verb(queues.enqueue_workflow, check=False)
-    enqueue_workflow_async = verb_async(queues.enqueue_workflow)
+    enqueue_workflow = verb(enqueue.enqueue_workflow, check=False)
+    enqueue_workflow_async = verb_async(enqueue.enqueue_workflow)
+    enqueue_workflow_with_options = verb(enqueue.enqueue_workflow_with_options, check=False)
+    enqueue_workflow_with_options_async = verb_async(enqueue.enqueue_workflow_with_options)
+    enqueue_workflows = verb(enqueue.enqueue_workflows, check=False)
+    enqueue_workflows_async = verb_async(enqueue.enqueue_workflows)
     retrieve_workflow = verb(workflows.retrieve_workflow)
     retrieve_workflow_async = verb_async(workflows.retrieve_workflow)
     get_result = verb(workflows.get_result)
@@ -177,6 +181,18 @@ class DBOS:
     resume_workflow_async = verb_async(workflows.resume_workflow)
     resume_workflows = verb(workflows.resume_workflows)
     resume_workflows_async = verb_async(workflows.resume_workflows)
+
+    # --- queues
+    register_queue = verb(queues.register_queue)
+    register_queue_async = verb_async(queues.register_queue)
+    retrieve_queue = verb(queues.retrieve_queue)
+    retrieve_queue_async = verb_async(queues.retrieve_queue)
+    list_queues = verb(queues.list_queues)
+    list_queues_async = verb_async(queues.list_queues)
+    delete_queue = verb(queues.delete_queue)
+    delete_queue_async = verb_async(queues.delete_queue)
+    set_workflow_delay = verb(queues.set_workflow_delay)
+    set_workflow_delay_async = verb_async(queues.set_workflow_delay)
 
     # --- steps and time
     run_step = verb(steps.run_step)

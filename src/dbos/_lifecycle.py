@@ -22,6 +22,7 @@ from ._model.config import Settings, environment_version, resolve
 from ._model.config import executor_id as resolved_executor_id
 from ._model.serialize import Codec
 from ._model.version import VERSION
+from ._queue import queue_of
 from ._service.dispatcher import Dispatcher
 from ._service.service import Service
 from ._service.sweeper import Sweeper
@@ -133,6 +134,9 @@ def _launch(application: Application) -> None:
     dispatcher = Dispatcher(node, application.listened)
     sweeper = Sweeper(node, dispatcher)
     node.wake_dispatcher, node.wake_sweeper, node.slots.freed = dispatcher.enqueued, sweeper.wake, dispatcher.freed
+    node.listened, node.queue_of = application.listened, queue_of
+    dispatcher.look(sweeper.look())
+    dispatcher.log_served()
     application.services = [dispatcher, sweeper]
     node.journal.start()
     install(node)

@@ -26,7 +26,9 @@ async def send_operation(node: object, io: object, to: str, amount: Amount, *, t
 async def share_operation(node: object, io: object, mode: Literal["even", "odd"] = "even", /) -> fractions.Fraction: ...
 
 
-async def start_operation(node: object, io: object, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> WorkflowHandle:
+async def start_operation(
+    node: object, io: object, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+) -> WorkflowHandle:
     """Start a function."""
     raise NotImplementedError
 

@@ -205,6 +205,10 @@ class Block:
     def _changed(self, context: Context) -> Context:
         raise NotImplementedError
 
+    def applied_to(self, context: Context) -> Context:
+        """Return the context that the block would make of another."""
+        return self._changed(context)
+
     def __enter__(self) -> Any:
         """Change the context."""
         if self._token is not None:

@@ -102,7 +102,7 @@ class SetEnqueueOptions(Block):
 
     `priority` runs from 1 (first) to 2147483647; `delay_seconds` counts from the construction of the block.
 
-    Raises `Exception` for an invalid priority, `DBOSException` for an unknown `duplication_policy`.
+    Raises `DBOSException` for an invalid priority or delay.
 
         with SetEnqueueOptions(deduplication_id="nightly", priority=5):
             DBOS.enqueue_workflow("reports", report)
@@ -120,7 +120,9 @@ class SetEnqueueOptions(Block):
     ) -> None:
         super().__init__()
         if priority is not None and priority not in PRIORITIES:
-            raise Exception(f"Invalid priority {priority}. Priority must be between 1 and {PRIORITIES[-1]}.")
+            raise DBOSException(f"Invalid priority {priority}. Priority must be between 1~{PRIORITIES[-1]}.")
+        if delay_seconds is not None and not math.isfinite(delay_seconds):
+            raise DBOSException(f"Invalid delay_seconds {delay_seconds}: it must be a finite number")
         delay_until_ms = None if delay_seconds is None else int((time.time() + delay_seconds) * 1000)
         self._defaults = EnqueueDefaults(
             deduplication_id, priority, app_version, queue_partition_key, delay_until_ms, duplication_policy
@@ -143,7 +145,7 @@ def check_not_queued(options: EnqueueDefaults | None) -> None:
     names = [name for name, value in given.items() if value is not None]
     if names:
         raise DBOSException(
-            f"start_workflow uses no queue, so {', '.join(names)} cannot be honoured: enqueue the workflow instead"
+            f"The workflow is not being enqueued, so {', '.join(names)} cannot be honoured: enqueue it instead"
         )
     check_duplication_policy(options, queued=False)
 
@@ -153,8 +155,10 @@ def check_duplication_policy(options: EnqueueDefaults, *, queued: bool) -> None:
     policy = options.duplication_policy
     if policy not in (None, "reject", "return-existing"):
         raise DBOSException(f"Invalid duplication_policy {policy!r}: it must be 'reject' or 'return-existing'")
-    if policy == "return-existing" and not (queued and options.deduplication_id):
-        raise DBOSException("duplication_policy='return-existing' needs a queue and a deduplication_id")
+    if policy == "return-existing" and not queued:
+        raise DBOSException("duplication_policy='return-existing' requires a queue")
+    if policy == "return-existing" and options.deduplication_id is None:
+        raise DBOSException("duplication_policy='return-existing' requires a deduplication_id")
 
 
 class SetShardKey(Block):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._error import DBOSException
 from .._model.clock import Clock
+from .._model.queue import QueueSettings
 from .._model.names import new_incarnation
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
@@ -54,6 +55,7 @@ class Node:
         self.application_name = application_name
         self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
         self.wake_sweeper: Callable[[], None] = lambda: None
+        self.queue_of: Callable[[Any, QueueSettings], Any] = lambda node, settings: settings  # what users get to hold
 
     async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:
         """Write a record and return once it is durable: its value is None if it took, else its judge's verdict."""
@@ -91,6 +93,7 @@ class Runtime(Node):
         self.incarnation = new_incarnation()
         self.runs: dict[str, Run] = {}
         self.slots = Slots()
+        self.listened: list[str] | None = None  # the queues `listen_queues` named; None: all
         self.tasks: set[Any] = set()  # the loop keeps only weak references to tasks (AS-7)
         self.stopping = False
         self._tokens = itertools.count(1)

@@ -10,7 +10,6 @@ import inspect
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from .._error import (
@@ -262,7 +261,7 @@ async def _attempt(
 ) -> Outcome[Any]:
     here = current()
     assert here is not None
-    token = enter(replace(here, step=status))
+    token = enter(Context(here.run, status, here.options, here.auth))
     try:
         if retry.timeout_seconds is None and not retry.preemptible:
             return await io.call(fn, args, kwargs)

@@ -56,6 +56,8 @@ class Queued:
 
     queue_name: str
     options: EnqueueDefaults
+    application_name: str | None = None  # another application's row, when given (EQ-38)
+    by_name: bool = False  # nothing of it need be known here (EQ-32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +108,20 @@ async def begin(
     """Make a workflow's row durable, once, whoever else wants its id (EX-2, EX-13, EX-51)."""
     started_at_ms = node.clock.now_ms()
     if parent is not None:
-        attached = _attached(node, parent, step_id, target)
+        attached = attached_to(node, parent, step_id, target)
         if attached is not None:
             return attached
         await confirm(node, io, parent)
     here = current() or Context()
-    next_id = _take_next_id(here, parent)
-    start = _start(node, target, here, parent, step_id, queued, assumed_role, next_id, started_at_ms)
-    while True:
-        verdict = await _write_start(node, io, parent, start)
-        if verdict is None:
-            return _begun(node, start, target, here, queued)
-        if isinstance(verdict, Existing) and verdict.status == "":
-            continue  # what stood in the way has gone
-        return await _settle_collision(node, io, parent, step_id, start, verdict, next_id, here, started_at_ms)
+    next_id = take_next_id(here, parent)
+    start = start_of(node, target, here, parent, step_id, queued, assumed_role, next_id, started_at_ms)
+    verdict = await write_start(node, io, parent, start)
+    if verdict is None:
+        return _begun(node, start, target, here, queued)
+    return await settle_collision(node, io, parent, step_id, start, verdict, next_id, here, started_at_ms)
 
 
-def _attached(node: Runtime, parent: Run, step_id: int, target: Target) -> Begun | None:
+def attached_to(node: Runtime, parent: Run, step_id: int, target: Target) -> Begun | None:
     """Attach to the child that this start recorded in an earlier execution of the parent (EX-52)."""
     recorded = replayed(parent, step_id, target.workflow.name)
     if recorded is None:
@@ -134,7 +133,7 @@ def _attached(node: Runtime, parent: Run, step_id: int, target: Target) -> Begun
     return Begun(recorded.child_id)
 
 
-def _take_next_id(here: Context, parent: Run | None) -> NextId | None:
+def take_next_id(here: Context, parent: Run | None) -> NextId | None:
     """Take the id the innermost `SetWorkflowID` offers, once (CTX-10)."""
     offered = here.options.next_id
     if offered is None:
@@ -150,7 +149,7 @@ def _take_next_id(here: Context, parent: Run | None) -> NextId | None:
     return offered
 
 
-def _start(
+def start_of(
     node: Runtime,
     target: Target,
     here: Context,
@@ -186,10 +185,10 @@ def _start(
         config_name=target.config_name,
         inputs=node.codec.dump_inputs(target.args, target.kwargs, serialization),
         serialization=serialization,
-        executor_id=node.executor_id,
-        application_version=enqueue.app_version or node.version,
+        executor_id=node.executor_id if queued is None or not queued.by_name else None,
+        application_version=enqueue.app_version or _own_version(node, queued),
         application_id=node.application_id,
-        application_name=node.application_name,
+        application_name=(queued.application_name if queued else None) or node.application_name,
         authenticated_user=auth.user,
         authenticated_roles=json.dumps(auth.roles) if auth.roles else None,
         assumed_role=assumed_role,
@@ -210,10 +209,23 @@ def _start(
     )
 
 
-async def _write_start(node: Runtime, io: Io, parent: Run | None, start: Start) -> Existing | Duplicate | None:
+def _own_version(node: Runtime, queued: Queued | None) -> str | None:
+    """Return the version a row gets when none is asked for (EQ-34, EQ-40, ST-2): None is whichever is the latest."""
+    if queued is None:
+        return node.version
+    is_foreign = queued.application_name not in (None, node.application_name)
+    return None if queued.by_name or is_foreign else node.version
+
+
+async def write_start(node: Runtime, io: Io, parent: Run | None, start: Start) -> Existing | Duplicate | None:
+    """Write a row that starts a workflow: None when it took, else what stands in its way."""
     kind = workflows.START if parent is None else workflows.START_CHILD
     try:
-        return (await node.write(io, kind, start, workflows.judge_start)).value
+        while True:
+            verdict = (await node.write(io, kind, start, workflows.judge_start)).value
+            if not (isinstance(verdict, Existing) and verdict.status == ""):
+                return verdict
+            # What stood in the way has gone: the very same start again (EQ-56).
     except DBOSWorkflowCancelledError:
         assert parent is not None
         parent.cancelled = True
@@ -224,7 +236,7 @@ async def _write_start(node: Runtime, io: Io, parent: Run | None, start: Start) 
             parent.lost = True
             raise
         # The parent was dispatched again and its new token handed to us: the start is due under that one (RV-44).
-        return await _write_start(node, io, parent, replace(start, parent_owner=parent.owner))
+        return await write_start(node, io, parent, replace(start, parent_owner=parent.owner))
 
 
 def _begun(node: Runtime, start: Start, target: Target, here: Context, queued: Queued | None) -> Begun:
@@ -243,7 +255,7 @@ def _begun(node: Runtime, start: Start, target: Target, here: Context, queued: Q
     return Begun(start.workflow_id, run, Context(run=run, options=NO_OPTIONS, auth=auth))
 
 
-async def _settle_collision(
+async def settle_collision(
     node: Runtime,
     io: Io,
     parent: Run | None,

@@ -157,5 +157,14 @@ class SendMessage:
     shard_key: str | None = None
 
 
-for _class in (WorkflowStatus, StepInfo, VersionInfo, WorkflowSchedule, QueueRateLimit, StepOptions, EnqueueOptions, SendMessage):
+for _class in (
+    WorkflowStatus,
+    StepInfo,
+    VersionInfo,
+    WorkflowSchedule,
+    QueueRateLimit,
+    StepOptions,
+    EnqueueOptions,
+    SendMessage,
+):
     _class.__module__ = "dbos"

@@ -102,6 +102,13 @@ class Dispatcher(Service):
         self.wake()
         return interval * random.uniform(0.95, 1.05)
 
+    def log_served(self) -> None:
+        """Say which queues this process listens to (QU-50)."""
+        shown = [served.settings for name, served in self._served.items() if name != INTERNAL_QUEUE]
+        logger.info("Listening to %d queues:", len(shown))
+        for settings in shown:
+            logger.info("Queue: %s", settings)
+
     def names(self) -> list[str]:
         """Return the queues this process serves."""
         return list(self._served)

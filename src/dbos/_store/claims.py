@@ -136,9 +136,7 @@ class Claimant:
 
 def take_open(session: Session, claimant: Claimant, queue_names: Sequence[str], room: int) -> list[Claimed]:
     """Take up to `room` rows of each of several queues that share no budget with other processes (DQ-62)."""
-    rows = session.rows(
-        _TAKE_OPEN, queues=list(queue_names), room=room, rate_limited=False, **claimant.parameters()
-    )
+    rows = session.rows(_TAKE_OPEN, queues=list(queue_names), room=room, rate_limited=False, **claimant.parameters())
     return _in_order(rows)
 
 
@@ -216,9 +214,7 @@ def window(session: Session, queue_name: str, rate: Rate) -> tuple[int, int | No
 
 def take_these(session: Session, claimant: Claimant, workflow_ids: list[str], *, rate_limited: bool) -> list[Claimed]:
     """Take rows that this transaction has chosen and locked."""
-    return _in_order(
-        session.rows(_TAKE_THESE, ids=workflow_ids, rate_limited=rate_limited, **claimant.parameters())
-    )
+    return _in_order(session.rows(_TAKE_THESE, ids=workflow_ids, rate_limited=rate_limited, **claimant.parameters()))
 
 
 def taken_before(session: Session, claimant: Claimant) -> list[Claimed]:
@@ -241,5 +237,5 @@ def taken_before(session: Session, claimant: Claimant) -> list[Claimed]:
 
 def _in_order(rows: list[Row]) -> list[Claimed]:
     """Return claimed rows in the order their queue has them (DQ-50)."""
-    rows.sort(key=lambda row: row[16:])
-    return [Claimed(*row[:15], has_history=row[15] is not None) for row in rows]
+    rows.sort(key=lambda row: (row[16], row[17], row[18] is not None, row[18]))
+    return [Claimed(*(*row[:15], row[15] is not None)) for row in rows]

@@ -75,8 +75,8 @@ def key_of(kind: Kind, record: Any) -> Row:
 class Lane(Protocol):
     """One connection that writes batches for the journal."""
 
-    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
-        """Write all records in one transaction; return, kind by kind, the keys that took."""
+    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
+        """Write all records in one transaction; return, kind by kind, the keys that took, or None if all did."""
 
     def close(self) -> None:
         """Give the connection back."""

@@ -189,6 +189,8 @@ class Journal:
 
     def _take_batch(self) -> list[Entry[Any]]:
         """Take the oldest pending entries within the bounds, one per key: one statement cannot write a row twice."""
+        if len(self._pending) == 1:
+            return [self._pending.popleft()]
         batch: list[Entry[Any]] = []
         later: list[Entry[Any]] = []
         keys: set[tuple[str, Row]] = set()
@@ -234,7 +236,7 @@ class Journal:
         A commit whose reply was lost may be repeated: what took the first time is refused now, and its judge
         recognises it.
         """
-        backoff = Backoff()
+        backoff: Backoff | None = None
         while True:
             try:
                 if lane is None:
@@ -248,6 +250,7 @@ class Journal:
                     for entry in batch:
                         entry.fail(_stopped())
                     return None, []
+                backoff = backoff or Backoff()
                 seconds = backoff.next()
                 logger.warning("System database not reachable (%s), writing again in %.1f s", lost, seconds)
                 self._database.pause(seconds)
@@ -265,10 +268,7 @@ class Journal:
 
     def _write(self, lane: Lane, batch: list[Entry[Any]]) -> list[Entry[Any]]:
         """Write a batch; return the entries that did not take. Bad records are found by halving and fail alone."""
-        by_kind: dict[str, list[Entry[Any]]] = {}
-        for entry in batch:
-            by_kind.setdefault(entry.kind.name, []).append(entry)
-        groups = list(by_kind.values())
+        groups = _by_kind(batch) if len(batch) > 1 else [batch]
         faults.reach("before commit")
         try:
             took = lane.write([(group[0].kind, [entry.record for entry in group]) for group in groups])
@@ -285,7 +285,7 @@ class Journal:
         refused: list[Entry[Any]] = []
         for group, keys in zip(groups, took, strict=True):
             for entry in group:
-                if entry.key in keys:
+                if keys is None or entry.key in keys:
                     entry.durable_at = now
                     entry.settle(None)
                 else:
@@ -298,6 +298,13 @@ class Journal:
                 entry.settle(self._database.read(entry.judged))
             except BaseException as verdict:  # verdicts may be BaseExceptions (EX-45)
                 entry.fail(verdict)
+
+
+def _by_kind(batch: list[Entry[Any]]) -> list[list[Entry[Any]]]:
+    groups: dict[str, list[Entry[Any]]] = {}
+    for entry in batch:
+        groups.setdefault(entry.kind.name, []).append(entry)
+    return list(groups.values())
 
 
 def _refused(entry: Entry[Any], cause: BaseException) -> DBOSException:

@@ -228,8 +228,8 @@ class PostgresLane:
         self._poll.register(self._pgconn.socket, select.POLLIN)
         held.raw.execute(_LANE_SETTINGS.encode())
 
-    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
-        """Write all records in one transaction; return, kind by kind, the keys that took."""
+    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
+        """Write all records in one transaction; return, kind by kind, the keys that took, or None if all did."""
         try:
             rows = [rows_json(kind.record, records) for kind, records in batch]
         except ValueError as error:
@@ -242,7 +242,10 @@ class PostgresLane:
             raise ConnectionLost(str(error).strip()) from error
         for result in results:
             self._check(result)
-        return [_keys(kind, result) for (kind, _), result in zip(batch, results, strict=True)]
+        return [
+            None if result.ntuples == len(records) else _keys(kind, result)
+            for (kind, records), result in zip(batch, results, strict=True)
+        ]
 
     def close(self) -> None:
         """Give the connection back."""
@@ -306,6 +309,9 @@ def fused(kind: Kind, dialect: Dialect) -> str:
     """Return the one statement that writes a batch of `kind`: claim, then what follows for the rows that took."""
     returning = ", ".join(f"{column} as {name}" for name, column in kind.key.items())
     columns = ", ".join(f"{name} {sql_type}" for name, sql_type in column_types(kind.record).items())
+    if not kind.then:
+        source = f"json_to_recordset($1::json) as r({columns})"
+        return dialect.expand(f"{kind.claim.replace('{rows}', source)} returning {returning}")
     # Inside a case the planner cannot turn this into a join: it stays one hashed lookup per row.
     mine, theirs = ", ".join(f"r.{name}" for name in kind.key), ", ".join(kind.key)
     took = f"case when ({mine}) in (select {theirs} from took) then true end"

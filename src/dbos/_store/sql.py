@@ -48,6 +48,9 @@ TABLES = frozenset(
     }
 )
 
+# Tokens that the lanes replace, each in its way.
+LEFT = frozenset({"rows", "took"})
+
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _TOKEN = re.compile(r"\{(\w+)(?::(:?[\w.]+))?\}")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
@@ -120,6 +123,8 @@ class Dialect:
 
     def _token(self, match: re.Match[str]) -> str:
         name, argument = match.group(1), match.group(2)
+        if name in LEFT:
+            return match.group(0)
         if name in TABLES:
             return self.table(name)
         return self._tokens[name].format(argument)
@@ -166,13 +171,14 @@ def _fields(record: type[Any]) -> _Fields:
     return known
 
 
-def field_values(record: type[Any], one: Any) -> tuple[Any, ...]:
-    """Return the fields of one record, in order; ValueError for what `rows_json` refuses."""
-    values = _fields(record)[1](one)
-    for value in values:
+def field_values(record: type[Any], one: Any) -> dict[str, Any]:
+    """Return the fields of one record by name; ValueError for what `rows_json` refuses."""
+    names, values = _fields(record)
+    fields = dict(zip(names, values(one), strict=True))
+    for value in fields.values():
         if type(value) is str and "\0" in value:
             raise ValueError("a text contains a NUL character")
-    return values
+    return fields
 
 
 _COLUMN_TYPES = {"str": "text", "int": "bigint", "bool": "boolean", "float": "double precision"}

@@ -6,10 +6,10 @@ Knows the driver and its errors. Leaves SQL to the modules of each noun and retr
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -78,42 +78,52 @@ class SqliteDatabase(Database):
         for reader in readers:
             self.shut(reader)
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Hold the writer inside one immediate transaction."""
-        with self._write_lock, _translated():
-            if self._writer is None:
-                if self.closed:
-                    raise ConnectionLost("the database was closed")
-                self._writer = self.open()
-            writer = self._writer
-            writer.execute("begin immediate")
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on the writer, inside one immediate transaction."""
+        with self._write_lock:
             try:
-                yield writer
-                writer.execute("commit")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("rollback")
-                raise
+                writer = self._open_writer()
+                writer.execute("begin immediate")
+                try:
+                    result = work(writer)
+                    writer.execute("commit")
+                except BaseException:
+                    if writer.in_transaction:
+                        writer.execute("rollback")
+                    raise
+            except sqlite3.OperationalError as error:
+                raise _lost(error) from error
+            return result
+
+    def _open_writer(self) -> sqlite3.Connection:
+        if self._writer is None:
+            if self.closed:
+                raise ConnectionLost("the database was closed")
+            self._writer = self.open()
+        return self._writer
 
     def _read(self, work: Callable[[Session], T]) -> T:
         with self._readers_lock:
             reader = self._readers.pop() if self._readers else None
-        with _translated():
+        try:
             reader = reader or self.open()
-            try:
-                return work(SqliteSession(reader, self.dialect))
-            finally:
-                with self._readers_lock:
-                    keep = not self.closed
-                    if keep:
-                        self._readers.append(reader)
-                if not keep:
-                    self.shut(reader)
+            return work(SqliteSession(reader, self.dialect))
+        except sqlite3.OperationalError as error:
+            raise _lost(error) from error
+        finally:
+            if reader is not None:
+                self._keep(reader)
+
+    def _keep(self, reader: sqlite3.Connection) -> None:
+        with self._readers_lock:
+            keep = not self.closed
+            if keep:
+                self._readers.append(reader)
+        if not keep:
+            self.shut(reader)
 
     def _transact(self, work: Callable[[Session], T]) -> T:
-        with self.writing() as writer:
-            return work(SqliteSession(writer, self.dialect))
+        return self.write(lambda writer: work(SqliteSession(writer, self.dialect)))
 
 
 class SqliteSession:
@@ -165,34 +175,40 @@ class SqliteLane:
         self._database = database
         self._compiled: dict[str, _Statements] = {}
 
-    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row]]:
-        """Write all records in one transaction; return, kind by kind, the keys that took."""
+    def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
+        """Write all records in one transaction; return, kind by kind, the keys that took, or None if all did."""
         try:
-            with self._database.writing() as writer, _refusals():
-                for kind, records in batch:
-                    self._write_all(writer, kind, records)
-        except NotAll:
-            with self._database.writing() as writer, _refusals():
-                return [self._write_each(writer, kind, records) for kind, records in batch]
-        return [{key_of(kind, record) for record in records} for kind, records in batch]
+            try:
+                return self._database.write(lambda writer: self._write_all(writer, batch))
+            except NotAll:
+                return self._database.write(lambda writer: self._write_each(writer, batch))
+        except _REFUSALS as error:
+            raise BadRecord(str(error)) from error
 
     def close(self) -> None:
         """Do nothing: the writer belongs to the database."""
 
-    def _write_all(self, writer: sqlite3.Connection, kind: Kind, records: list[Any]) -> None:
-        if len(records) == 1:
-            if not self._write_one(writer, kind, records[0]):
+    def _write_all(self, writer: sqlite3.Connection, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
+        """Write a batch, a statement a kind; NotAll if some record did not take."""
+        for kind, records in batch:
+            if len(records) == 1:
+                if not self._write_one(writer, kind, records[0]):
+                    raise NotAll
+                continue
+            claim, *then = self._statements(kind).many
+            rows = (rows_json(kind.record, records).decode(),)
+            if writer.execute(claim, rows).rowcount != len(records):
                 raise NotAll
-            return
-        claim, *then = self._statements(kind).many
-        rows = (rows_json(kind.record, records).decode(),)
-        if writer.execute(claim, rows).rowcount != len(records):
-            raise NotAll
-        for statement in then:
-            writer.execute(statement, rows)
+            for statement in then:
+                writer.execute(statement, rows)
+        return [None] * len(batch)
 
-    def _write_each(self, writer: sqlite3.Connection, kind: Kind, records: list[Any]) -> set[Row]:
-        return {key_of(kind, record) for record in records if self._write_one(writer, kind, record)}
+    def _write_each(self, writer: sqlite3.Connection, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
+        """Write a batch row by row, to learn which rows took."""
+        return [
+            {key_of(kind, record) for record in records if self._write_one(writer, kind, record)}
+            for kind, records in batch
+        ]
 
     def _write_one(self, writer: sqlite3.Connection, kind: Kind, record: Any) -> bool:
         claim, *then = self._statements(kind).one
@@ -206,28 +222,26 @@ class SqliteLane:
     def _statements(self, kind: Kind) -> _Statements:
         statements = self._compiled.get(kind.name)
         if statements is None:
-            names = tuple(column_types(kind.record))
-            one = ", ".join(f"?{number} as {name}" for number, name in enumerate(names, 1))
-            many = ", ".join(f"json_extract(value, '$.{name}') as {name}" for name in names)
+            texts = [self._database.dialect.expand(text).replace("{took}", "true") for text in (kind.claim, *kind.then)]
+            names = list(column_types(kind.record))
+            columns = ", ".join(f"json_extract(value, '$.{name}') as {name}" for name in names)
+            rows = f"(select {columns} from json_each(?1)) r"
             statements = self._compiled[kind.name] = _Statements(
-                self._expanded(kind, f"(select {one}) r"), self._expanded(kind, f"(select {many} from json_each(?1)) r")
+                tuple(_of_one(text, names) for text in texts), tuple(text.replace("{rows}", rows) for text in texts)
             )
         return statements
 
-    def _expanded(self, kind: Kind, rows: str) -> tuple[str, ...]:
-        expand = self._database.dialect.expand
-        return tuple(
-            expand(text.replace("{rows}", rows).replace("{took}", "true")) for text in (kind.claim, *kind.then)
-        )
+
+def _of_one(text: str, names: list[str]) -> str:
+    """Return a statement that reads one record from its parameters."""
+    if text.lstrip().startswith("update"):
+        # An update from a subquery goes through a temporary table, which costs more than all the rest of it.
+        return re.sub(r"\br\.(\w+)", r":\1", text.replace("from {rows}", ""))
+    return text.replace("{rows}", "(select " + ", ".join(f":{name} as {name}" for name in names) + ") r")
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Name what makes SQLite refuse a value of a batch."""
-    try:
-        yield
-    except (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.IntegrityError, OverflowError, ValueError) as error:
-        raise BadRecord(str(error)) from error
+# What makes SQLite or its driver refuse a value of a batch.
+_REFUSALS = (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.IntegrityError, OverflowError, ValueError)
 
 
 def _adapted(value: Any) -> Any:
@@ -236,12 +250,7 @@ def _adapted(value: Any) -> Any:
     return value
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Name the driver's failures in the store's words (EX-42)."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if any(word in str(error) for word in ("locked", "busy", "full")):
-            raise ConnectionLost(str(error)) from error
-        raise
+def _lost(error: sqlite3.OperationalError) -> Exception:
+    """Name a failure that repeating may cure in the store's words (EX-42)."""
+    curable = any(word in str(error) for word in ("locked", "busy", "full"))
+    return ConnectionLost(str(error)) if curable else error

@@ -85,6 +85,8 @@ def wake(tickets: Iterable[Ticket[Any]]) -> None:
     """Wake everybody who waits for these settled tickets, with one call into each event loop."""
     by_loop: dict[Any, list[Any]] = {}
     for ticket in tickets:
+        if not ticket._waiters:
+            continue
         for waiter in ticket._take_waiters():
             if hasattr(waiter, "get_loop"):
                 by_loop.setdefault(waiter.get_loop(), []).append(waiter)

@@ -53,6 +53,7 @@ class Start:
     parent_owner: str | None
     parent_step_id: int | None
     started_at_ms: int | None
+    created_at_ms: int | None = None  # None: the database's clock says
 
     def size(self) -> int:
         """Return about how many bytes the record's payload has."""
@@ -70,7 +71,7 @@ select r.workflow_id, r.status, r.name, r.class_name, r.config_name, r.executor_
        r.application_id, r.application_name, r.authenticated_user, r.authenticated_roles, r.assumed_role,
        {as_json:r.attributes}, r.serialization, r.recovery_attempts, r.owner, r.creator, r.queue_name, r.priority,
        r.deduplication_id, r.queue_partition_key, r.timeout_ms, r.deadline_ms, r.delay_until_ms, r.parent_id,
-       {now_ms}, {now_ms}
+       coalesce(r.created_at_ms, {now_ms}), coalesce(r.created_at_ms, {now_ms})
   from {rows}
 """
 _KEY = {"workflow_id": "workflow_uuid"}
@@ -262,6 +263,25 @@ def finished(session: Session, keys: list[Key]) -> list[Key]:
     return [("run", row[0]) for row in rows]
 
 
+def newest_of_partition(session: Session, queue_name: str, partition_key: str) -> int:
+    """Read the youngest creation time among the active rows of a queue's partition (ST-7), each arm by its index."""
+    row = session.one(
+        """
+        select max(n.created_at)
+          from (select max(w.created_at) as created_at
+                  from {workflow_status} w
+                 where w.queue_name = :queue and w.status = 'ENQUEUED' and w.queue_partition_key = :key
+                 union all
+                select max(w.created_at)
+                  from {workflow_status} w
+                 where w.queue_name = :queue and w.status = 'PENDING' and w.queue_partition_key = :key) n
+        """,
+        queue=queue_name,
+        key=partition_key,
+    )
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
 def status_of(session: Session, workflow_id: str) -> str | None:
     """Read the status of one run."""
     row = session.one("select status from {workflow_status} where workflow_uuid = :id", id=workflow_id)
@@ -367,22 +387,6 @@ def cancel_overdue(session: Session, scope: Scope, limit: int) -> list[str]:
         limit=limit,
     )
     return [row[0] for row in rows]
-
-
-def is_anything_overdue(session: Session, scope: Scope) -> bool:
-    """Tell whether `cancel_overdue` would find anything: a read, so that an idle process writes nothing."""
-    row = session.one(
-        """
-        select 1
-          from {workflow_status} w
-         where w.status in ('ENQUEUED', 'PENDING', 'DELAYED') and w.workflow_deadline_epoch_ms is not null
-           and w.workflow_deadline_epoch_ms <= {now_ms}
-           and (w.application_name = :application or w.application_name is null)
-         limit 1
-        """,
-        application=scope.application_name,
-    )
-    return row is not None
 
 
 def dead_letter(session: Session, workflow_id: str, attempts: int) -> int:
