@@ -30,7 +30,15 @@ def login_role(server_url: str) -> Iterator[tuple[str, str]]:
         try:
             yield name, f"{quote(name)}:{quote(password)}@"
         finally:
-            for (database,) in connection.execute("select datname from pg_database where datallowconn").fetchall():
+            # Only where it holds something: other databases may be dropped by other tests meanwhile.
+            holding = """
+                select distinct d.datname
+                  from pg_database d
+                  join pg_shdepend s on s.dbid = d.oid
+                  join pg_roles r on r.oid = s.refobjid
+                 where s.refclassid = 'pg_authid'::regclass and r.rolname = %s
+            """
+            for (database,) in connection.execute(holding, [name]).fetchall():
                 parts = urlsplit(server_url)
                 with psycopg.connect(parts._replace(path="/" + database).geturl(), autocommit=True) as inside:
                     inside.execute(f"drop owned by {quoted}".encode())

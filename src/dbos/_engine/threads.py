@@ -25,7 +25,9 @@ UNBOUNDED = 1_000_000
 def loop_is_running() -> bool:
     """Tell whether this thread is inside an event loop, without importing asyncio to find out."""
     asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    # Another thread may be importing it at this moment: then nobody runs a loop yet.
+    get_running_loop = getattr(asyncio, "_get_running_loop", None)
+    return get_running_loop is not None and get_running_loop() is not None
 
 
 class Pool(ThreadPoolExecutor):

@@ -80,7 +80,7 @@ _SQLITE = {
     "list": "json_each(:{0}) k",
     "any_of": "in (",
     "end_any": ")",
-    "each": "join workflow_status w on w.workflow_uuid in (",
+    "each": "cross join workflow_status w on w.workflow_uuid in (",
     "end_each": ")",
     "json": "{0}",
     "as_json": "{0}",
