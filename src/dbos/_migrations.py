@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ._error import DBOSInitializationError
 from ._store.opening import migrate_url
 
 
@@ -13,6 +14,7 @@ def run_dbos_database_migrations(
     app_database_url: str | None = None,
     schema: str = "dbos",
     application_role: str | None = None,
+    sharding: bool = False,
 ) -> None:
     """Create or migrate a system database, and grant `application_role` access to it.
 
@@ -23,6 +25,8 @@ def run_dbos_database_migrations(
     import click
 
     try:
+        if sharding:
+            raise DBOSInitializationError("sharding is not available in this implementation")
         migrate_url(system_database_url, schema, application_role)
     except Exception as error:
         print(f"DBOS migrations failed: {error}", file=sys.stderr)

@@ -74,7 +74,7 @@ select v.version_name
  limit 1
 """
 OWN = "(x.application_name = :application or x.application_name is null)"
-ELIGIBLE = f"""x.status = 'ENQUEUED' and {OWN}
+ELIGIBLE = f"""x.status = 'ENQUEUED' and {{in_flight:x}} and {OWN}
        and (x.application_version = :version
             or (x.application_version is null and :version = coalesce(({_NEWEST}), :version)))"""
 
@@ -178,7 +178,7 @@ def running(session: Session, scope: Scope, queue: QueueSettings) -> int:
         select count(*)
           from (select 1 as one
                   from {{workflow_status}} x
-                 where x.queue_name = :queue and x.status = 'PENDING' and {OWN}
+                 where x.queue_name = :queue and x.status = 'PENDING' and {{in_flight:x}} and {OWN}
                  limit :most) p
         """,
         queue=queue.name,

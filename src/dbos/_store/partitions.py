@@ -72,13 +72,13 @@ def _keys(session: Session, queue_name: str, after: str) -> list[str]:
         with recursive keys(value) as (
             select (select x.queue_partition_key
                       from {workflow_status} x
-                     where x.queue_name = :queue and x.status = 'ENQUEUED' and x.queue_partition_key > :after
+                     where x.queue_name = :queue and x.status = 'ENQUEUED' and {in_flight:x} and x.queue_partition_key > :after
                      order by x.queue_partition_key
                      limit 1)
              union all
             select (select x.queue_partition_key
                       from {workflow_status} x
-                     where x.queue_name = :queue and x.status = 'ENQUEUED' and x.queue_partition_key > keys.value
+                     where x.queue_name = :queue and x.status = 'ENQUEUED' and {in_flight:x} and x.queue_partition_key > keys.value
                      order by x.queue_partition_key
                      limit 1)
               from keys
@@ -120,7 +120,7 @@ def _pending(session: Session, scope: Scope, queue: QueueSettings, keys: list[st
         select k.value, (select count(*)
                            from (select 1 as one
                                    from {{workflow_status}} x
-                                  where x.queue_name = :queue and x.status = 'PENDING'
+                                  where x.queue_name = :queue and x.status = 'PENDING' and {{in_flight:x}}
                                     and x.queue_partition_key = k.value and (:anybodys or {OWN})
                                   limit :most) p)
           from {{list:keys}}

@@ -39,7 +39,7 @@ select 'waiting', s.name, {_NOTHING}, null
         select k.value from {{list:names}}) s
  where (select 1
           from {{workflow_status}} w
-         where w.queue_name = s.name and w.status = 'ENQUEUED' and {_OWN}
+         where w.queue_name = s.name and w.status = 'ENQUEUED' and {{in_flight:w}} and {_OWN}
            and (w.application_version = :version or w.application_version is null)
          limit 1) is not null
 union all

@@ -17,6 +17,7 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {json:attributes}   a JSON column as text
     {as_json:attributes}  a text parameter or column as a JSON value
     {contains:attributes} whether a JSON column contains the parameter `attributes`
+    {in_flight:w}       that `w` is queued or running: SQLite uses the index of those only when told in its own words
     {age:w}             what orders rows of `w` created in the same millisecond, as far as the database knows
 """
 
@@ -64,6 +65,7 @@ _POSTGRES = {
     "list": "unnest(cast(:{0} as text[])) as k(value)",
     "any_of": "= any(array(",
     "end_any": "))",
+    "in_flight": "true",
     "each": "cross join lateral (",
     "end_each": ") w",
     "json": "{0}::text",
@@ -80,6 +82,7 @@ _SQLITE = {
     "list": "json_each(:{0}) k",
     "any_of": "in (",
     "end_any": ")",
+    "in_flight": "{0}.status in ('ENQUEUED', 'PENDING')",
     "each": "cross join workflow_status w on w.workflow_uuid in (",
     "end_each": ")",
     "json": "{0}",
