@@ -295,8 +295,6 @@ def test_a_reset_empties_the_database(launch, db, constructed, truncate):
     with SetWorkflowID("w"):
         program()
     DBOS.destroy()
-    if db.dialect == "postgres" or not truncate:
-        db.close()  # a drop ends other sessions
     if constructed:
         DBOS(config={"name": "testapp", "system_database_url": db.url, "application_version": "v1"})
         DBOS.reset_system_database(truncate=truncate)

@@ -29,6 +29,7 @@ class Run:
         "deadline_ms",
         "done",
         "lock",
+        "loop",
         "lost",
         "name",
         "next_step_id",
@@ -57,6 +58,7 @@ class Run:
         self.queue_name = queue_name
         self.replay = replay
         self.next_step_id = 1
+        self.loop: object = None  # the event loop whose task executes it, if one does
         self.background = False  # nobody called it directly: an exception that escapes it is logged
         self.cancelled = False
         self.lost = False

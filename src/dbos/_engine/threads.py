@@ -22,12 +22,16 @@ T = TypeVar("T")
 UNBOUNDED = 1_000_000
 
 
-def loop_is_running() -> bool:
-    """Tell whether this thread is inside an event loop, without importing asyncio to find out."""
-    asyncio = sys.modules.get("asyncio")
+def running_loop() -> object | None:
+    """Return the event loop this thread is inside of, if any, without importing asyncio to find out."""
     # Another thread may be importing it at this moment: then nobody runs a loop yet.
-    get_running_loop = getattr(asyncio, "_get_running_loop", None)
-    return get_running_loop is not None and get_running_loop() is not None
+    get_running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return None if get_running_loop is None else get_running_loop()
+
+
+def loop_is_running() -> bool:
+    """Tell whether this thread is inside an event loop."""
+    return running_loop() is not None
 
 
 class Pool(ThreadPoolExecutor):

@@ -20,6 +20,7 @@ from .color import Io
 from .context import Run, workflow_run
 from .runtime import Node, Runtime
 from .step import record
+from .threads import running_loop
 
 
 async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float | None = None) -> Outcome[Any]:
@@ -88,6 +89,11 @@ async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, i
 
 async def _handle_outcome(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Outcome[Any]:
     if run is not None:
+        if not io.looping and not run.done.done and run.loop is not None and run.loop is running_loop():
+            raise RuntimeError(
+                f"Workflow {workflow_id} runs on this thread's own event loop: waiting here would deadlock. "
+                f"Start it with start_workflow_async and await its handle."
+            )
         outcome = await io.wait(run.done)
         # A cancelled run may have been resumed since: the database has the last word (HND-3, CON-10).
         if not (isinstance(outcome, Failure) and isinstance(outcome.error, DBOSAwaitedWorkflowCancelledError)):

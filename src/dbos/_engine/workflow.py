@@ -380,6 +380,7 @@ async def park(node: Runtime, io: Io, run: Run) -> Outcome[Any]:
 def launch(node: Runtime, run: Run, target: Target, context: Context) -> None:
     """Execute a run in the background: a coroutine workflow on the target loop, a plain one on the pool."""
     if target.workflow.is_coroutine:
+        run.loop = node.threads.loop()
         node.threads.spawn([lambda: spawn(node, run, target, context)])
     else:
         here = contextvars.copy_context()
@@ -392,6 +393,7 @@ def spawn(node: Runtime, run: Run, target: Target, context: Context) -> None:
     import asyncio
 
     run.background = True
+    run.loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(execute(node, node.looping, run, target, context))
     node.tasks.add(task)
     task.add_done_callback(lambda done: _reap(node, run, done))

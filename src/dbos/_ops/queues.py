@@ -83,7 +83,9 @@ async def register_queue(
     if is_new:
         listening = node.listened is None or name in node.listened
         logger.info(
-            "%s %s", "Registered and listening to new queue:" if listening else "Registered new queue (not listening):", standing
+            "%s %s",
+            "Registered and listening to new queue:" if listening else "Registered new queue (not listening):",
+            standing,
         )
     node.wake_sweeper()
     return node.queue_of(node, standing)
