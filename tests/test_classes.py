@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 import pytest
-from programs import logged, redispatch, rerun, says, status_of, step_names, until, workflow_row
+from face import drive
+from programs import logged, redispatch, rerun, status_of, step_names, until, workflow_row
 
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
@@ -305,19 +306,17 @@ def test_a_dispatched_workflow_without_registration_is_logged_and_not_run(launch
     db.execute(f"update {{workflow_status}} set {column} = ? where workflow_uuid = 'w'", value)
     with logged() as records:
         redispatch(db, "w")
-        deadline_reached = _wait(lambda: says(records, "is not registered"))
-    assert deadline_reached
-    assert any(
-        named in f"{record.getMessage()} {record.exc_info}" and record.levelno == logging.ERROR for record in records
-    )
+        drive(until(lambda: any("is not registered" in told(record) for record in records)))
+    [error] = [record for record in records if "is not registered" in told(record)]
+    assert error.levelno == logging.ERROR
+    assert named in told(error)
     assert ran == [1]
     assert status_of(db, "w") == "PENDING"
 
 
-def _wait(condition: Any) -> bool:
-    from face import drive
-
-    return bool(drive(until(condition)))
+def told(record: logging.LogRecord) -> str:
+    """Return what a record says, with its exception."""
+    return logging.Formatter().format(record)
 
 
 @pytest.mark.rules("DEC-33", "EX-4")

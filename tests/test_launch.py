@@ -137,17 +137,12 @@ async def test_a_running_loop_is_adopted_as_the_main_loop(launch, db):
     async def program() -> None:
         loops.append(asyncio.get_running_loop())
 
-    @DBOS.workflow()
-    def plain() -> None:
-        handle = DBOS.start_workflow(program)
-        handle.get_result()
-
     launch()
     with SetWorkflowID("w"):
         await program()
     redispatch(db, "w")
     await DBOS.get_result_async("w")
-    await (await DBOS.start_workflow_async(plain)).get_result()
+    await (await DBOS.start_workflow_async(program)).get_result()
     here = asyncio.get_running_loop()
     assert [loop is here for loop in loops] == [True] * 3
 

@@ -16,7 +16,8 @@ def untouched_logger() -> Iterator[None]:
     """Give the logger back as it was."""
     logger = logs.logger
     before = list(logger.handlers), logger.level, logger.propagate, list(logger.filters)
-    logger.handlers, logger.filters = [], []
+    # A propagating logger also keeps pytest from adding handlers of its own.
+    logger.handlers, logger.filters, logger.propagate = [], [], True
     yield
     logs.detach()
     logger.handlers, logger.level, logger.propagate, logger.filters = before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import pickle
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from programs import logged
 
 import dbos
 from dbos import DBOSPortableJSONSerializer, PortableWorkflowError, Serializer, WorkflowSerializationFormat
@@ -181,11 +181,10 @@ def test_our_classes_pickle_by_a_public_path():
 
 
 @pytest.mark.rules("ENC-11", "SER-2")
-def test_what_cannot_be_pickled_is_logged_and_raised(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("dbos"), "propagate", True)
-    with pytest.raises(Exception, match="lambda"):
+def test_what_cannot_be_pickled_is_logged_and_raised():
+    with logged() as records, pytest.raises(Exception, match="lambda"):
         pickled.dumps(lambda: None, PICKLE)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [record.levelname for record in records] == ["ERROR"]
 
 
 # --- portable JSON
@@ -459,8 +458,7 @@ def test_inputs_that_are_no_object_are_an_error_that_says_so(text):
 
 
 @pytest.mark.rules("ENC-21", "SER-30", "SER-31")
-def test_listings_show_the_stored_text_where_reads_raise(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("dbos"), "propagate", True)
+def test_listings_show_the_stored_text_where_reads_raise():
     for read, peek in (
         (pickled.loads, pickled.peek),
         (pickled.load_error, pickled.peek_error),
@@ -468,9 +466,9 @@ def test_listings_show_the_stored_text_where_reads_raise(caplog, monkeypatch):
     ):
         with pytest.raises(TypeError, match="Serialization gone is not available"):
             read("text", "gone")
-        caplog.clear()
-        assert peek("text", "gone") == "text"
-        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        with logged() as records:
+            assert peek("text", "gone") == "text"
+        assert [record.levelname for record in records] == ["WARNING"]
 
 
 @pytest.mark.rules("SER-5", "PK-3")

@@ -5,6 +5,7 @@ Knows the words and the rules of validation. Leaves rows to `_store.queues` and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,11 @@ class Rate:
 
     limit: int
     period_sec: float
+
+    @property
+    def period_ms(self) -> int:
+        """The period in whole milliseconds."""
+        return math.ceil(self.period_sec * 1000)
 
     def public(self) -> QueueRateLimit:
         """Return it as users write it."""

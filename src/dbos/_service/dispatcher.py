@@ -211,7 +211,6 @@ class Dispatcher(Service):
             return
         taken = self._take(served, most)
         served.starved = taken.starved
-        served.backoff_sec = 0.0
         dispatch(self._node, taken.rows)
         if taken.may_have_more or (taken.starved and len(taken.rows) == CLAIM_ROWS):
             self._again(served, 0.0)
@@ -265,6 +264,8 @@ class Dispatcher(Service):
         """Claim; what goes wrong concerns these queues only, and makes them due again later (DQ-11, DQ-12)."""
         try:
             claim()
+            for served in due:
+                served.backoff_sec = 0.0
         except Contended as contended:
             logger.debug("Nothing claimed: %s", contended)
             for served in due:

@@ -160,6 +160,8 @@ def take_shared(session: Session, claimant: Claimant, queue: QueueSettings, most
                 **claimant.parameters(),
             )
         )
+        if queue.limiter is not None and taken.refill_in_ms is None:
+            taken.refill_in_ms = queue.limiter.period_ms
     taken.starved = len(taken.rows) >= max(room, 0)
     return taken
 
@@ -205,7 +207,7 @@ def window(session: Session, queue_name: str, rate: Rate) -> tuple[int, int | No
          limit :most
         """,
         queue=queue_name,
-        period=int(rate.period_sec * 1000),
+        period=rate.period_ms,
         most=max(rate.limit, 0),
     )
     # The oldest of the newest `limit` starts leaves the window first.

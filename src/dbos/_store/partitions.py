@@ -55,6 +55,9 @@ def take_partitioned(
     if ids:
         limited = queue.limiter is not None or queue.partition_limiter is not None
         taken.rows = take_these(session, claimant, ids, rate_limited=limited)
+        for rate in (queue.limiter, queue.partition_limiter):
+            if rate is not None:
+                taken.refill_in_ms = min(taken.refill_in_ms or rate.period_ms, rate.period_ms)
     counts = Counter(row.partition_key for row in taken.rows)
     # A partition that used up its share may have more rows.
     taken.starved = len(taken.rows) >= most
@@ -145,7 +148,7 @@ def _apply_rate(session: Session, queue_name: str, rate: Rate, rooms: dict[str, 
          order by x.started_at_epoch_ms desc
         """,
         queue=queue_name,
-        period=int(rate.period_sec * 1000),
+        period=rate.period_ms,
     )
     starts: Counter[str] = Counter()
     for key, leaves_in_ms in rows:
