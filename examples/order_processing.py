@@ -115,7 +115,7 @@ def main() -> int:
     console = Console(highlight=False)
     LEDGER.unlink(missing_ok=True)
     run = time.strftime("%H%M%S")
-    orders = [f"order-{run}-{number}" for number in range(1, len(CART) + 1)]
+    orders = [f"{run}-{number}" for number in range(1, len(CART) + 1)]
 
     console.print(f"\n[bold]1.[/] A process takes {len(orders)} orders, and is killed in the middle of them.")
     first = run_shop(orders, power_cut=True)
@@ -140,50 +140,62 @@ def run_shop(orders: list[str], *, power_cut: bool) -> subprocess.Popen[bytes]:
 
 
 def table(orders: list[str], events: list[Event], first: int, second: int) -> Any:
-    """Lay out who ran which step of which order."""
+    """Lay out, for each step of each order, how often each process ran it."""
     from rich.table import Table
 
     lines = Table("order", "buyer", *(step.replace("_", " ") for step in STEPS), "status")
-    counts: dict[str, int] = {}
     for order, customer in zip(orders, CART, strict=True):
-        cells = []
-        for step in STEPS:
-            ran = [event["process"] for event in events if (event["order"], event["what"]) == (order, step)]
-            cells.append(LEGEND.get((first in ran, second in ran), "[red]never run[/]"))
-            counts[cells[-1]] = counts.get(cells[-1], 0) + 1
-        done = any((event["order"], event["what"]) == (order, "finished") for event in events)
+        ran = [(event["what"], event["process"]) for event in events if event["order"] == order]
+        cells = [cell(ran.count((step, first)), ran.count((step, second))) for step in STEPS]
+        done = ("finished", second) in ran
         lines.add_row(order, customer, *cells, "[green]finished[/]" if done else "[red]unfinished[/]")
-    lines.caption = ", ".join(f"{count} {cell}" for cell, count in counts.items())
     return lines
 
 
-# (run by the first process, run by the second)
-LEGEND = {
-    (True, False): "[green]replayed[/]",
-    (False, True): "[cyan]run[/]",
-    (True, True): "[yellow]run again[/]",
-}
+def cell(before: int, after: int) -> str:
+    """Say what became of a step that ran so often before the crash and after it."""
+    runs = before + after
+    if not runs:
+        return "[red]never ran[/]"
+    verdict = "[yellow]again[/]" if before and after else "[green]replayed[/]" if before else "[cyan]run[/]"
+    return f"{verdict}, {runs}x"
 
 
 def explain(console: Any, order: str) -> None:
     """Say what the words mean, and how to look further."""
     url = os.environ.get("DBOS_SYSTEM_DATABASE_URL")
-    database = "your Postgres (DBOS_SYSTEM_DATABASE_URL)" if url else str(Path("order_processing.sqlite").resolve())
-    shell = 'psql "$DBOS_SYSTEM_DATABASE_URL"' if url else "sqlite3 order_processing.sqlite"
-    shell, schema = (f"{shell} -c", "dbos.") if url else (shell, "")
+    if url and not url.startswith("sqlite"):
+        database, schema = "the Postgres of DBOS_SYSTEM_DATABASE_URL", "dbos."
+        shell = 'psql "$DBOS_SYSTEM_DATABASE_URL" -c'
+        python_option = ', "system_database_url": os.environ["DBOS_SYSTEM_DATABASE_URL"]'
+    else:
+        path = url.partition("///")[2] if url else "order_processing.sqlite"
+        database, schema, shell = str(Path(path).resolve()), "", f"sqlite3 {path}"
+        python_option = f', "system_database_url": "{url}"' if url else ""
     console.print(
         f"""
-[green]replayed[/]   completed before the crash: its recorded result was used, it did not run again
-[yellow]run again[/]  under way when the process was killed
-[cyan]run[/]        reached by the second process only
+[green]replayed[/]  completed before the crash: its recorded result was used, it did not run again
+[yellow]again[/]     under way when the process was killed, so not recorded yet: ran again
+[cyan]run[/]       reached by the second process only
+1x, 2x    how often it really ran, in both processes together
 
 [bold]Database[/]  {database}
 [bold]Ledger[/]    {LEDGER.resolve()}
+
 [bold]Look further[/]
   {shell} "select workflow_uuid, status, name from {schema}workflow_status order by created_at"
-  {shell} "select function_id, function_name from {schema}operation_outputs where workflow_uuid = '{order}'"
+
+  {sys.executable} - <<'END'
+  {"import os; " if schema else ""}from dbos import DBOS
+  DBOS(config={{"name": "order-processing"{python_option}, "log_level": "ERROR"}})
+  DBOS.launch()
+  for step in DBOS.list_workflow_steps("{order}"):
+      print(step["function_id"], step["function_name"], step["output"])
+  DBOS.destroy()
+  END
 """,
         soft_wrap=True,
+        markup=True,
     )
 
 

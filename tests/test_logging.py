@@ -14,7 +14,7 @@ from programs import logged, redispatch, rerun, says
 import dbos
 from dbos import DBOS, SetWorkflowID
 
-SHAPE = re.compile(r"\d\d:\d\d:\d\d \[ {0,3}[A-Z]+\] \(dbos:[^:]+:\d+\) .+")
+SHAPE = re.compile(r"\d\d:\d\d:\d\d \[ {0,4}[A-Z]+\] \(dbos:[^:]+:\d+\) .+")
 
 PROGRAM = """
 import sys

@@ -8,9 +8,11 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from dbos._engine.context import StepStatus
 from dbos._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from dbos._lifecycle import AlertHandler
-from dbos._model.records import StepInfo, StepOptions, WorkflowStatus
+from dbos._model.records import EnqueueOptions, QueueRateLimit, StepInfo, StepOptions, WorkflowStatus
 from dbos._model.serialize import WorkflowSerializationFormat
 from dbos._model.validate import ValidateArgs
+from dbos._ops.enqueue import Call
+from dbos._ops.queues import Conflict
 from dbos._ops.steps import StepReservation
 
 P = ParamSpec("P")
@@ -269,10 +271,10 @@ class DBOS:
     ) -> WorkflowHandle[R]:
         """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
 
-        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued. The queue need not exist yet.
 
-        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
-        its deduplication id is held, and whatever serializing the arguments raises.
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError`
+        when its deduplication id is held, and whatever serializing the arguments raises.
 
             handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
         """
@@ -284,10 +286,10 @@ class DBOS:
     ) -> WorkflowHandle[R]:
         """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
 
-        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued. The queue need not exist yet.
 
-        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
-        its deduplication id is held, and whatever serializing the arguments raises.
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError`
+        when its deduplication id is held, and whatever serializing the arguments raises.
 
             handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
         """
@@ -299,10 +301,10 @@ class DBOS:
     ) -> WorkflowHandleAsync[R]:
         """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
 
-        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued. The queue need not exist yet.
 
-        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
-        its deduplication id is held, and whatever serializing the arguments raises.
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError`
+        when its deduplication id is held, and whatever serializing the arguments raises.
 
             handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
         """
@@ -314,12 +316,68 @@ class DBOS:
     ) -> WorkflowHandleAsync[R]:
         """Put a workflow on a queue and return a handle to it. Any process that serves the queue may run it.
 
-        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued.
+        Its row is durable when this returns. `SetEnqueueOptions` says how it is queued. The queue need not exist yet.
 
-        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError` when
-        its deduplication id is held, and whatever serializing the arguments raises.
+        Raises `DBOSWorkflowFunctionNotFoundError` for a function that is no workflow or step, `DBOSQueueDeduplicatedError`
+        when its deduplication id is held, and whatever serializing the arguments raises.
 
             handle = DBOS.enqueue_workflow("reports", build_report, "monthly")
+        """
+
+    @staticmethod
+    def enqueue_workflow_with_options(options: EnqueueOptions, /, *args: Any, **kwargs: Any) -> WorkflowHandle[Any]:
+        """Put a workflow on a queue by the names of both, and return a handle to it. Nothing need be registered here.
+
+        What `options` leave unset is taken from the enclosing `with` blocks. Without `app_version`, the processes of the
+        application's latest version run it.
+
+        Raises `DBOSException` for invalid options, `DBOSQueueDeduplicatedError` when its deduplication id is held.
+
+            DBOS.enqueue_workflow_with_options({"workflow_name": "build_report", "queue_name": "reports"}, "monthly")
+        """
+
+    @staticmethod
+    async def enqueue_workflow_with_options_async(
+        options: EnqueueOptions, /, *args: Any, **kwargs: Any
+    ) -> WorkflowHandleAsync[Any]:
+        """Put a workflow on a queue by the names of both, and return a handle to it. Nothing need be registered here.
+
+        What `options` leave unset is taken from the enclosing `with` blocks. Without `app_version`, the processes of the
+        application's latest version run it.
+
+        Raises `DBOSException` for invalid options, `DBOSQueueDeduplicatedError` when its deduplication id is held.
+
+            DBOS.enqueue_workflow_with_options({"workflow_name": "build_report", "queue_name": "reports"}, "monthly")
+        """
+
+    @staticmethod
+    def enqueue_workflows(
+        queue_name: str, calls: Sequence[Call], *, options: Mapping[str, Any] | None = None
+    ) -> list[WorkflowHandle[Any]]:
+        """Put many workflows on a queue at once, and return their handles in order.
+
+        Each call is a function, its arguments and its keyword arguments (both may be left out), and a dict of
+        `EnqueueOptions` of its own if need be. `options` are for all of them; the enclosing `with` blocks too. All rows are
+        durable when this returns; they run in the order given, by priority.
+
+        When some are refused, the others are enqueued nevertheless, and the first refusal is raised.
+
+            DBOS.enqueue_workflows("mail", [(send_mail, (address,), {"subject": "Hello"}) for address in addresses])
+        """
+
+    @staticmethod
+    async def enqueue_workflows_async(
+        queue_name: str, calls: Sequence[Call], *, options: Mapping[str, Any] | None = None
+    ) -> list[WorkflowHandleAsync[Any]]:
+        """Put many workflows on a queue at once, and return their handles in order.
+
+        Each call is a function, its arguments and its keyword arguments (both may be left out), and a dict of
+        `EnqueueOptions` of its own if need be. `options` are for all of them; the enclosing `with` blocks too. All rows are
+        durable when this returns; they run in the order given, by priority.
+
+        When some are refused, the others are enqueued nevertheless, and the first refusal is raised.
+
+            DBOS.enqueue_workflows("mail", [(send_mail, (address,), {"subject": "Hello"}) for address in addresses])
         """
 
     @staticmethod
@@ -598,6 +656,136 @@ class DBOS:
         Raises `DBOSNonExistentWorkflowError` naming every unknown id; then nothing is resumed.
 
             DBOS.resume_workflows(["order-17"])
+        """
+
+    @staticmethod
+    def register_queue(
+        name: str,
+        *,
+        worker_concurrency: int | None = None,
+        global_concurrency: int | None = None,
+        partition_concurrency: int | None = None,
+        partition_worker_concurrency: int | None = None,
+        partition_limiter: QueueRateLimit | None = None,
+        limiter: QueueRateLimit | None = None,
+        polling_interval_sec: float = 1.0,
+        on_conflict: Conflict = "update_if_latest_version",
+        concurrency: int | None = None,
+        priority_enabled: bool = False,
+        partition_queue: bool = False,
+    ) -> Any:
+        """Register a queue in the database, or change one, and return it. Every process of the application serves it.
+
+        `worker_concurrency` limits what runs at once in each process, `global_concurrency` in all together; `limiter` what
+        starts in any period of so many seconds; the `partition_*` limits do the same for each partition key. A limit of 0
+        pauses. `on_conflict` says what becomes of a queue that exists: it is changed if this process runs the latest
+        application version, always, or never. An option left out reverts to its default.
+
+        Raises `ValueError` for limits that contradict one another, `DBOSException` when another application has a queue of
+        that name.
+
+            DBOS.register_queue("reports", worker_concurrency=4, limiter={"limit": 100, "period": 60})
+        """
+
+    @staticmethod
+    async def register_queue_async(
+        name: str,
+        *,
+        worker_concurrency: int | None = None,
+        global_concurrency: int | None = None,
+        partition_concurrency: int | None = None,
+        partition_worker_concurrency: int | None = None,
+        partition_limiter: QueueRateLimit | None = None,
+        limiter: QueueRateLimit | None = None,
+        polling_interval_sec: float = 1.0,
+        on_conflict: Conflict = "update_if_latest_version",
+        concurrency: int | None = None,
+        priority_enabled: bool = False,
+        partition_queue: bool = False,
+    ) -> Any:
+        """Register a queue in the database, or change one, and return it. Every process of the application serves it.
+
+        `worker_concurrency` limits what runs at once in each process, `global_concurrency` in all together; `limiter` what
+        starts in any period of so many seconds; the `partition_*` limits do the same for each partition key. A limit of 0
+        pauses. `on_conflict` says what becomes of a queue that exists: it is changed if this process runs the latest
+        application version, always, or never. An option left out reverts to its default.
+
+        Raises `ValueError` for limits that contradict one another, `DBOSException` when another application has a queue of
+        that name.
+
+            DBOS.register_queue("reports", worker_concurrency=4, limiter={"limit": 100, "period": 60})
+        """
+
+    @staticmethod
+    def retrieve_queue(name: str) -> Any:
+        """Return a registered queue, whoever owns it, or None.
+
+        DBOS.retrieve_queue("reports").worker_concurrency
+        """
+
+    @staticmethod
+    async def retrieve_queue_async(name: str) -> Any:
+        """Return a registered queue, whoever owns it, or None.
+
+        DBOS.retrieve_queue("reports").worker_concurrency
+        """
+
+    @staticmethod
+    def list_queues(*, application_name: str | list[str] | None = None) -> list[Any]:
+        """Return the registered queues of this application, or of the named ones, and those that nobody owns.
+
+        [queue.name for queue in DBOS.list_queues()]
+        """
+
+    @staticmethod
+    async def list_queues_async(*, application_name: str | list[str] | None = None) -> list[Any]:
+        """Return the registered queues of this application, or of the named ones, and those that nobody owns.
+
+        [queue.name for queue in DBOS.list_queues()]
+        """
+
+    @staticmethod
+    def delete_queue(name: str) -> None:
+        """Delete a queue's registration. What it runs goes on, what waits on it waits until it is registered again.
+
+        DBOS.delete_queue("reports")
+        """
+
+    @staticmethod
+    async def delete_queue_async(name: str) -> None:
+        """Delete a queue's registration. What it runs goes on, what waits on it waits until it is registered again.
+
+        DBOS.delete_queue("reports")
+        """
+
+    @staticmethod
+    def set_workflow_delay(
+        workflow_id: str,
+        *,
+        delay_seconds: float | None = None,
+        delay_until_epoch_ms: int | None = None,
+        shard_key: str | None = None,
+    ) -> None:
+        """Change when a delayed workflow goes on its queue: in so many seconds, or at a time in epoch milliseconds.
+
+        A workflow that is not delayed is left alone. Raises `DBOSException` unless exactly one is given, not negative.
+
+            DBOS.set_workflow_delay("order-17", delay_seconds=60)
+        """
+
+    @staticmethod
+    async def set_workflow_delay_async(
+        workflow_id: str,
+        *,
+        delay_seconds: float | None = None,
+        delay_until_epoch_ms: int | None = None,
+        shard_key: str | None = None,
+    ) -> None:
+        """Change when a delayed workflow goes on its queue: in so many seconds, or at a time in epoch milliseconds.
+
+        A workflow that is not delayed is left alone. Raises `DBOSException` unless exactly one is given, not negative.
+
+            DBOS.set_workflow_delay("order-17", delay_seconds=60)
         """
 
     @overload

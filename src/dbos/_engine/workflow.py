@@ -186,7 +186,7 @@ def start_of(
         inputs=node.codec.dump_inputs(target.args, target.kwargs, serialization),
         serialization=serialization,
         executor_id=node.executor_id if queued is None or not queued.by_name else None,
-        application_version=enqueue.app_version or _own_version(node, queued),
+        application_version=_asked_version(here, queued) or _own_version(node, queued),
         application_id=node.application_id,
         application_name=(queued.application_name if queued else None) or node.application_name,
         authenticated_user=auth.user,
@@ -207,6 +207,12 @@ def start_of(
         parent_step_id=step_id if parent else None,
         started_at_ms=started_at_ms,
     )
+
+
+def _asked_version(here: Context, queued: Queued | None) -> str | None:
+    """Return the version that options name; a direct start honours it too (EQ-25)."""
+    options = queued.options if queued is not None else here.options.enqueue
+    return options.app_version if options is not None else None
 
 
 def _own_version(node: Runtime, queued: Queued | None) -> str | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from .._engine.color import Io
 from .._engine.context import current
 from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
 from .._error import DBOSException
+
+logger = logging.getLogger("dbos")
 
 
 async def sleep(node: Runtime, io: Io, seconds: float) -> None:
@@ -26,6 +30,7 @@ async def sleep(node: Runtime, io: Io, seconds: float) -> None:
     assert here.in_workflow_code and here.run is not None, "sleep() must be called from within a workflow"
     run = here.run
     step_id = run.draw()
+    logger.debug("Running sleep, id: %d, seconds: %s", step_id, seconds)
     recorded = replayed(run, step_id, "DBOS.sleep")
     if recorded is not None:
         wake_at_sec = float(recorded_value(node, recorded))

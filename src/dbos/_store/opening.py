@@ -5,12 +5,15 @@ Knows the order (CFG-28, CFG-37, SDB-10..14). Leaves each part to its module.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from .._error import DBOSException
 from . import address as addresses
 from .database import Database
+
+logger = logging.getLogger("dbos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ def _open_sqlite(opening: Opening, *, migrate: bool, verify: bool, retry: bool) 
     from .migrate import migrate_sqlite, verify_sqlite
     from .sqlite import SqliteDatabase
 
+    logger.info("Using a SQLite system database: good for development and testing, on one machine")
     path = opening.engine.url.database if opening.engine is not None else addresses.parse(opening.url or "").database
     if not migrate and verify:
         verify_sqlite(path)
