@@ -142,7 +142,7 @@ async def test_a_large_partition_does_not_starve_a_small_one(launch, face):
     launch()
     await enqueue_all(face, program, ["large"], 60)
     handles = await enqueue_all(face, program, ["small"], 3)
-    await face.dbos.register_queue("q", partition_concurrency=10, global_concurrency=2)
+    await face.dbos.register_queue("q", partition_worker_concurrency=2, global_concurrency=2)
     for handle in handles:
         await handle.get_result()
     assert ran.index("small") < 30

@@ -36,10 +36,10 @@ def enqueue(db: Any, name: str, inputs: Any, serialization: str | None = "portab
         **columns,
     }
     marks = ", ".join("?" * len(row))
+    text = inputs if isinstance(inputs, str) else json.dumps(inputs)
     # The input first: the row may be claimed the moment it is there.
     db.execute("insert into {workflow_input} (workflow_uuid, inputs) values ('w', ?)", text)
     db.execute(f"insert into {{workflow_status}} ({', '.join(row)}) values ({marks})", *row.values())
-    text = inputs if isinstance(inputs, str) else json.dumps(inputs)
 
 
 # --- rows that other languages write

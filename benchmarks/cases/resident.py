@@ -7,7 +7,7 @@ import sys
 
 
 def memory_bytes(line: str = "VmRSS") -> int:
-    """Return this process's resident memory, or with "VmHWM" its peak (always the peak, where the system does not tell)."""
+    """Return this process's resident memory, or with "VmHWM" its peak; else, always the peak."""
     try:
         with open("/proc/self/status") as status:
             return next(int(text.split()[1]) for text in status if text.startswith(line)) * 1024

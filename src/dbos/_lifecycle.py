@@ -135,6 +135,7 @@ def _launch(application: Application) -> None:
     sweeper = Sweeper(node, dispatcher)
     node.wake_dispatcher, node.wake_sweeper, node.slots.freed = dispatcher.enqueued, sweeper.wake, dispatcher.freed
     node.listened, node.queue_of = application.listened, queue_of
+    node.queue_changed = dispatcher.changed
     dispatcher.look(sweeper.look())
     dispatcher.log_served()
     application.services = [dispatcher, sweeper]

@@ -13,10 +13,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ._decorators import not_running
 from ._engine.color import Io, run_now, settled
-from ._engine.threads import loop_is_running
 from ._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from ._engine.registry import REGISTRY
 from ._engine.runtime import Node, Runtime, installed
+from ._engine.threads import loop_is_running
 from ._error import DBOSException
 from ._model.queue import POLLING_SEC, QueueSettings, declared, shown
 from ._model.records import QueueRateLimit

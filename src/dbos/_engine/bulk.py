@@ -20,7 +20,7 @@ from .runtime import Runtime
 from .step import confirm
 from .workflow import Queued, Target
 
-ROWS_PER_MS = 100
+ROWS_PER_MS = 50  # rows of one millisecond are told apart by their tokens, which sort by age
 _GONE = Existing("", "", "", None, None, None)
 
 

@@ -55,6 +55,7 @@ class Node:
         self.application_name = application_name
         self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
         self.wake_sweeper: Callable[[], None] = lambda: None
+        self.queue_changed: Callable[[QueueSettings], None] = lambda settings: None  # in this process
         self.queue_of: Callable[[Any, QueueSettings], Any] = lambda node, settings: settings  # what users get to hold
 
     async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:

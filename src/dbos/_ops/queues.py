@@ -87,7 +87,7 @@ async def register_queue(
             "Registered and listening to new queue:" if listening else "Registered new queue (not listening):",
             standing,
         )
-    node.wake_sweeper()
+    node.queue_changed(standing)
     return node.queue_of(node, standing)
 
 
@@ -138,14 +138,15 @@ async def settings_of(node: Node, io: Io, name: str) -> QueueSettings:
 async def change(node: Node, io: Io, name: str, what: str, value: Any) -> None:
     """Set one property of a registered queue, checked against the others as they stand (QU-31, QU-33)."""
 
-    def work(session: Session) -> None:
+    def work(session: Session) -> QueueSettings:
         before = queues.lock(session, name)
         if before is None:
             raise not_found(name)
-        queues.change(session, before, changed(before, what, value))
+        after = changed(before, what, value)
+        queues.change(session, before, after)
+        return after
 
-    await io.query(node.database.transact, work)
-    node.wake_sweeper()
+    node.queue_changed(await io.query(node.database.transact, work))
 
 
 def not_found(name: str) -> DBOSException:

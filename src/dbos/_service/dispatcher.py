@@ -68,6 +68,7 @@ class Dispatcher(Service):
         self._lock = threading.Lock()
         self._served: dict[str, Served] = {}
         self._due_at: dict[str, float] = {}  # monotonic seconds
+        self.edition = 0
         self._serve(Pulse())
 
     # --- what wakes it
@@ -89,10 +90,20 @@ class Dispatcher(Service):
             self._make_due(queue_name, None if served.starved else partition_key)
         self.wake()
 
+    def changed(self, settings: QueueSettings) -> None:
+        """Take over a queue's settings that this process has just written, before it claims again."""
+        with self._lock:
+            self.edition += 1
+            name = settings.name
+            if settings.application_name in (None, self._node.application_name) and self._is_wanted(name):
+                self._adopt(settings)
+        self.wake()
+
     def look(self, pulse: Pulse) -> float:
         """Take in what the pulse saw; return the seconds until the next one is wanted."""
         with self._lock:
-            self._serve(pulse)
+            if pulse.edition == self.edition:
+                self._serve(pulse)
             now = self._node.clock.monotonic_sec()
             for name in pulse.waiting:
                 served = self._served.get(name)
@@ -120,9 +131,7 @@ class Dispatcher(Service):
             return
         now = self._node.clock.monotonic_sec()
         if partition_key is not None and served.limits.partitioned:
-            if name not in self._due_at:
-                served.keys.add(partition_key)
-            elif served.keys:
+            if name not in self._due_at or served.keys:
                 served.keys.add(partition_key)
         else:
             served.keys.clear()
@@ -147,14 +156,23 @@ class Dispatcher(Service):
             logger.info("Queue %s is not registered any more: not serving it", name)
             del self._served[name]
             self._due_at.pop(name, None)
-        for name, settings in wanted.items():
-            served = self._served.get(name)
-            if served is None:
-                self._served[name] = Served(settings, settings.effective)
-                self._make_due(name, None)
-            elif served.settings != settings:
-                served.settings, served.limits = settings, settings.effective
-                self._make_due(name, None)
+        for settings in wanted.values():
+            self._adopt(settings)
+
+    def _is_wanted(self, name: str) -> bool:
+        return name not in self._node.registry.queues and (self._listened is None or name in self._listened)
+
+    def _adopt(self, settings: QueueSettings) -> None:
+        """Serve a queue by these settings; new ones make it due. The lock is held."""
+        name = settings.name
+        served = self._served.get(name)
+        if served is None:
+            self._served[name] = Served(settings, settings.effective)
+        elif served.settings == settings:
+            return
+        else:
+            served.settings, served.limits = settings, settings.effective
+        self._make_due(name, None)
 
     # --- claiming
 

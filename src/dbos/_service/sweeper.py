@@ -26,8 +26,10 @@ class Sweeper(Service):
 
     def look(self) -> Pulse:
         """Take the pulse."""
-        node, names = self._node, self._dispatcher.names()
-        return node.database.read(lambda session: pulse.take(session, node.scope, names, node.clock.now_ms()))
+        node, names, edition = self._node, self._dispatcher.names(), self._dispatcher.edition
+        seen = node.database.read(lambda session: pulse.take(session, node.scope, names, node.clock.now_ms()))
+        seen.edition = edition
+        return seen
 
     def _sweep(self) -> float:
         seen = self.look()

@@ -108,7 +108,7 @@ _TAKE_FIRST = _TAKE.format(
         {{each}} select x.workflow_uuid
                  from {{workflow_status}} x
                 where x.queue_name = k.value and {ELIGIBLE}
-                order by x.priority, x.created_at
+                order by x.priority, x.created_at, {{age:x}}
                 limit :room
                 %s {{end_each}} {{end_any}}"""
 )

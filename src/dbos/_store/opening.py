@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._error import DBOSException
 from . import address as addresses
 from .database import Database
+
+if TYPE_CHECKING:
+    from .address import Address
+    from .postgres import Held, PostgresDatabase
 
 logger = logging.getLogger("dbos")
 
@@ -66,13 +70,10 @@ def _open_sqlite(opening: Opening, *, migrate: bool, verify: bool, retry: bool) 
 
 
 def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool) -> Database:
-    from .admin import create_database
     from .migrate import migrate_postgres, verify_postgres
     from .postgres import Connecting, PostgresDatabase
 
     address = addresses.parse(opening.url) if opening.engine is None and opening.url else None
-    if migrate and address is not None:
-        create_database(address)
     database = PostgresDatabase(
         Connecting(
             address,
@@ -87,7 +88,7 @@ def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool
         observe_timeout_ms=opening.observe_timeout_ms,
         retry=retry,
     )
-    held = database.open()
+    held = _opened(database, address if migrate else None)
     try:
         if migrate:
             migrate_postgres(held.raw, opening.schema, listen_notify=opening.listen_notify)
@@ -96,6 +97,22 @@ def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool
     finally:
         held.close()
     return database
+
+
+def _opened(database: PostgresDatabase, address: Address | None) -> Held:
+    """Open a connection; a database that may be created and is missing is created (SDB-10)."""
+    import psycopg
+
+    from .admin import create_database
+
+    try:
+        return database.open()
+    except psycopg.OperationalError as error:
+        # The server names a database it does not have. Asking it first would cost every launch a second connection.
+        if address is None or f'"{address.database}"' not in str(error):
+            raise
+    create_database(address)
+    return database.open()
 
 
 def migrate_url(url: str, schema: str, application_role: str | None) -> None:

@@ -22,6 +22,7 @@ class Pulse:
     waiting: list[str] = field(default_factory=list)
     delay_in_ms: int | None = None
     deadline_in_ms: int | None = None
+    edition: int = 0  # of the settings the process knew before it asked
 
 
 _NOTHING = "null, null, null, null, null, null, null, null, null, null, null, null"
