@@ -262,10 +262,7 @@ def test_the_level_is_the_configured_one_and_destroying_detaches():
 
 @pytest.mark.rules("LOG-8", "SDB-5")
 def test_a_password_is_in_no_line(launch, db):
-    if db.dialect == "sqlite":
-        url = db.url
-    else:
-        url = re.sub("//[^@/]*@", "//postgres:hunter2@", db.url)
+    url = db.url if db.dialect == "sqlite" else re.sub("//[^@/]*@", "//postgres:hunter2@", db.url)
     with logged(logging.DEBUG) as records:
         launch(system_database_url=url, log_level="DEBUG")
     assert says(records, "launched")

@@ -156,9 +156,9 @@ async def test_policies_that_cannot_be_honoured(launch, db, face):
     ):
         with pytest.raises(dbos_error.DBOSException, match=message):
             await enqueue(face, Q, program, **options)
-    with SetEnqueueOptions(duplication_policy="return-existing"):
-        with pytest.raises(dbos_error.DBOSException, match="requires a queue"):
-            await face.start(program)
+    refused = pytest.raises(dbos_error.DBOSException, match="requires a queue")
+    with SetEnqueueOptions(duplication_policy="return-existing"), refused:
+        await face.start(program)
     assert workflow_rows(db) == []
 
 

@@ -322,9 +322,9 @@ async def test_partition_keys_are_checked_where_that_is_free(launch, db, face):
     ):
         with SetEnqueueOptions(queue_partition_key=key), pytest.raises(Exception, match=message):
             await (queue.enqueue_async(face.fn(program)) if face.looping else face_blocking(queue, face.fn(program)))
-    with SetEnqueueOptions(queue_partition_key="k", deduplication_id="d"):
-        with pytest.raises(dbos_error.DBOSException, match="not supported for partitioned queues"):
-            await face.dbos.enqueue_workflow("registered", face.fn(program))
+    refused = pytest.raises(dbos_error.DBOSException, match="not supported for partitioned queues")
+    with SetEnqueueOptions(queue_partition_key="k", deduplication_id="d"), refused:
+        await face.dbos.enqueue_workflow("registered", face.fn(program))
     assert workflow_rows(db) == []
     with SetEnqueueOptions(queue_partition_key="k"):
         handle = await face.dbos.enqueue_workflow("registered", face.fn(program))

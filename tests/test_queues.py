@@ -191,7 +191,8 @@ async def test_a_failing_queue_does_not_delay_others(launch, db, face):
     with logged(logging.WARNING) as records:
         if db.dialect == "postgres":
             db.execute(
-                "alter table {workflow_status} add constraint no_claim check (queue_name <> 'broken' or status <> 'PENDING')"
+                "alter table {workflow_status} "
+                "add constraint no_claim check (queue_name <> 'broken' or status <> 'PENDING')"
             )
         else:
             db.execute(

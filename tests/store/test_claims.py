@@ -60,7 +60,8 @@ def opened(db: Any) -> Iterator[Database]:
     numbers = (
         f"generate_series(1, {ROWS}) as n(value)"
         if db.dialect == "postgres"
-        else f"(with recursive n(value) as (select 1 union all select value + 1 from n where value < {ROWS}) select value from n) n"
+        else f"(with recursive n(value) as (select 1 union all select value + 1 from n where value < {ROWS}) "
+        f"select value from n) n"
     )
     text = "n.value::text" if db.dialect == "postgres" else "n.value"
     remainder = "(n.value % 10)::text" if db.dialect == "postgres" else "(n.value % 10)"

@@ -19,8 +19,8 @@ from .._error import (
 from .._model.outcome import Failure
 from .._model.validate import coerce_portable_dates
 from .._store import steps, workflows
-from .._store.database import Session
 from .._store.claims import Claimed
+from .._store.database import Session
 from .._store.steps import Recorded
 from .context import NO_OPTIONS, Auth, Context, Run
 from .registry import Workflow

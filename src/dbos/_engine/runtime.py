@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._error import DBOSException
 from .._model.clock import Clock
-from .._model.queue import QueueSettings
 from .._model.names import new_incarnation
+from .._model.queue import QueueSettings
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
 from .._store.journal import Entry, Journal

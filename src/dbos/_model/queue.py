@@ -197,7 +197,7 @@ _REFUSED_WHEN_LEGACY = ("global_concurrency", "worker_concurrency", "limiter", *
 
 
 def changed(settings: QueueSettings, what: str, value: Any) -> QueueSettings:
-    """Return settings with one of a queue's public properties set (QU-33..QU-38); ValueError or DBOSException if not."""
+    """Return settings with one public property of a queue set (QU-33..QU-38); ValueError or DBOSException if not."""
     name = settings.name
     if settings.legacy and what in _REFUSED_WHEN_LEGACY:
         raise DBOSException(

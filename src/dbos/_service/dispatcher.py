@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from .._engine.recovery import dispatch
@@ -184,7 +185,7 @@ class Dispatcher(Service):
             if self.stopping:
                 return 0.0
             if not served.is_unlimited:
-                self._guarded([served], lambda served=served: self._claim_limited(served))  # type: ignore[misc]
+                self._guarded([served], partial(self._claim_limited, served))
         with self._lock:
             next_at = min(self._due_at.values(), default=None)
         return FOREVER_SEC if next_at is None else max(0.0, next_at - self._node.clock.monotonic_sec())

@@ -75,13 +75,15 @@ def _keys(session: Session, queue_name: str, after: str) -> list[str]:
         with recursive keys(value) as (
             select (select x.queue_partition_key
                       from {workflow_status} x
-                     where x.queue_name = :queue and x.status = 'ENQUEUED' and {in_flight:x} and x.queue_partition_key > :after
+                     where x.queue_name = :queue and x.status = 'ENQUEUED' and {in_flight:x}
+                       and x.queue_partition_key > :after
                      order by x.queue_partition_key
                      limit 1)
              union all
             select (select x.queue_partition_key
                       from {workflow_status} x
-                     where x.queue_name = :queue and x.status = 'ENQUEUED' and {in_flight:x} and x.queue_partition_key > keys.value
+                     where x.queue_name = :queue and x.status = 'ENQUEUED' and {in_flight:x}
+                       and x.queue_partition_key > keys.value
                      order by x.queue_partition_key
                      limit 1)
               from keys

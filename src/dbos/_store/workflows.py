@@ -270,11 +270,13 @@ def newest_of_partition(session: Session, queue_name: str, partition_key: str) -
         select max(n.created_at)
           from (select max(w.created_at) as created_at
                   from {workflow_status} w
-                 where w.queue_name = :queue and w.status = 'ENQUEUED' and {in_flight:w} and w.queue_partition_key = :key
+                 where w.queue_name = :queue and w.status = 'ENQUEUED' and {in_flight:w}
+                   and w.queue_partition_key = :key
                  union all
                 select max(w.created_at)
                   from {workflow_status} w
-                 where w.queue_name = :queue and w.status = 'PENDING' and {in_flight:w} and w.queue_partition_key = :key) n
+                 where w.queue_name = :queue and w.status = 'PENDING' and {in_flight:w}
+                   and w.queue_partition_key = :key) n
         """,
         queue=queue_name,
         key=partition_key,
