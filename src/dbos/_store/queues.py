@@ -15,8 +15,9 @@ from .._model.queue import QueueSettings, Rate
 from .database import Row, Session
 
 COLUMNS = """q.name, q.concurrency, q.worker_concurrency, q.rate_limit_max, q.rate_limit_period_sec,
-       q.partition_concurrency, q.partition_worker_concurrency, q.partition_rate_limit_max, q.partition_rate_limit_period_sec,
-       q.priority_enabled, q.partition_queue, q.polling_interval_sec, q.application_name"""
+       q.partition_concurrency, q.partition_worker_concurrency, q.partition_rate_limit_max,
+       q.partition_rate_limit_period_sec, q.priority_enabled, q.partition_queue,
+       q.polling_interval_sec, q.application_name"""
 
 
 def settings_of(row: Row) -> QueueSettings:
