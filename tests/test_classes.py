@@ -288,7 +288,7 @@ async def test_an_undecorated_subclass_goes_by_its_bases_name(launch, db, face):
 @pytest.mark.rules("DEC-38", "ERR-3")
 @pytest.mark.parametrize(
     ("column", "value", "named"),
-    [("config_name", "elsewhere", "Shop/elsewhere"), ("class_name", "Market", "Market"), ("name", "buy", "buy")],
+    [("config_name", "elsewhere", "Shop/elsewhere"), ("class_name", "Market", "Market")],
 )
 def test_a_dispatched_workflow_without_registration_is_logged_and_not_run(launch, db, column, value, named):
     ran: list[int] = []

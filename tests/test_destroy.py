@@ -165,7 +165,7 @@ async def test_it_may_be_called_from_the_main_loop(launch, db):
 
 @pytest.mark.rules("LIF-33")
 def test_a_wait_on_sqlite_or_postgres_does_not_hang_it(launch):
-    """Destroy while a thread waits for a result that never comes."""
+    """Destroy while a thread waits for a result that never comes (3.4.0 leaves the thread waiting)."""
     ended = threading.Event()
 
     def wait() -> None:
@@ -186,6 +186,7 @@ def test_a_wait_on_sqlite_or_postgres_does_not_hang_it(launch):
 
 @pytest.mark.rules("LIF-35")
 def test_an_async_workflow_cancelled_by_the_shutdown_records_nothing(launch, db):
+    """Leave the row as it was (3.4.0 records an error for one that a plain thread started)."""
     entered, left = threading.Event(), threading.Event()
 
     @DBOS.workflow()
@@ -285,6 +286,7 @@ def test_no_thread_is_left(launch):
 
 @pytest.mark.rules("LIF-1", "CFG-47")
 def test_version_and_executor_are_reset(launch, monkeypatch):
+    """Reset at the destroy, as 2.x does (3.4.0 resets at the next construction only)."""
     monkeypatch.delenv("DBOS__APPVERSION", raising=False)
     monkeypatch.delenv("DBOS__VMID", raising=False)
     launch(application_version="v7", executor_id="e7")
