@@ -135,6 +135,7 @@ async def test_the_refusal_names_the_function(launch, face):
 @pytest.mark.parametrize("above", [True, False])
 async def test_the_first_required_role_the_user_has_is_assumed(launch, db, face, above):
     """Hold in both orders and colours (3.4.0 fails when an async function has the roles below the workflow)."""
+
     async def body() -> Any:
         return who()
 

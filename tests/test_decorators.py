@@ -340,6 +340,7 @@ def test_a_steps_timeout_must_be_positive_and_finite(seconds):
 @pytest.mark.rules("CFG-39", "DEC-10")
 def test_auto_upgrade_is_refused_at_launch(tmp_path):
     """Refuse what is not available here (3.4.0 provides it)."""
+
     @DBOS.workflow(auto_upgrade=True)
     def program() -> None: ...
 

@@ -105,6 +105,7 @@ async def test_functions_run_under_the_next_instance(launch, db, face):
 @pytest.mark.rules("LIF-4", "LIF-7")
 async def test_destroying_the_registry_forgets_workflows(launch, face):
     """Refuse both ways of running one (3.4.0 still starts it, and blames the launch for a call)."""
+
     @face.step()
     async def step() -> int:
         return 1
@@ -253,6 +254,7 @@ def test_a_destroyed_instance_takes_its_alert_handler_with_it(construct):
 @pytest.mark.rules("LIF-23", "DEC-31")
 def test_any_object_with_a_config_name_can_be_registered(launch):
     """Keep what 2.x has and 3.4.0 has not."""
+
     @DBOS.dbos_class("Shop")
     class Shop:
         def __init__(self, config_name: str) -> None:

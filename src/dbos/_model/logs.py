@@ -26,7 +26,13 @@ def mask_passwords(text: str) -> str:
     return _KEYWORD.sub(r"\1***", _USERINFO.sub(r"\1:***@", text))
 
 
-class Console(logging.StreamHandler[Any]):
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[Any]
+else:  # which takes no type parameter on Python 3.10
+    _StreamHandler = logging.StreamHandler
+
+
+class Console(_StreamHandler):
     """Writes to what standard error is at the time of writing."""
 
     def __init__(self) -> None:
