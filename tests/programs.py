@@ -109,6 +109,8 @@ def redispatch(db: Any, workflow_id: str) -> None:
 async def rerun(face: Any, db: Any, workflow_id: str) -> Any:
     """Run a workflow again over its recorded steps and return its new result."""
     redispatch(db, workflow_id)
+    # A row written beside DBOS is found by the next pulse, within a second; whatever enqueues makes it look at once.
+    await face.dbos.resume_workflows([])
     return await face.dbos.get_result(workflow_id)
 
 
