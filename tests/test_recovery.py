@@ -15,6 +15,7 @@ from programs import (
     relaunch,
     says,
     status_of,
+    until,
     workflow_row,
 )
 
@@ -324,10 +325,10 @@ async def test_launch_says_how_much_it_recovers(launch, face):
     launch()
     with logged() as records:
         await relaunch(launch)
-        assert says(records, "No workflows to recover from application version v1")
+        await until(lambda: says(records, "No workflows to recover from application version v1"))
     await crashed(program, "w")
     crash[0] = False
     with logged() as records:
         await relaunch(launch)
+        await until(lambda: says(records, "Recovering 1 workflows from application version v1"))
         await face.dbos.get_result("w")
-    assert says(records, "Recovering 1 workflows from application version v1")
