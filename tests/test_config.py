@@ -124,12 +124,15 @@ def register(*names: str) -> None:
     def two() -> int:
         return 2
 
-    def step_three() -> int:
+    def step() -> int:
         return 3
 
+    def edited_step() -> int:
+        return 4
+
     for name in names:
-        if name.startswith("step"):
-            DBOS.step(name=name)({"step_three": step_three}[name])
+        if "step" in name:
+            DBOS.step(name="step")({"step": step, "edited step": edited_step}[name])
         else:
             DBOS.workflow(name=name)({"one": one, "two": two}[name])
 
@@ -150,7 +153,7 @@ def test_the_computed_version_follows_the_workflows_and_the_name():
     version = version_of("one")
     assert re.fullmatch("[0-9a-f]{32}", version)
     assert version_of("one") == version
-    assert version_of("one", "step_three") == version
+    assert version_of("one", "step") == version_of("one", "edited step")
     others = [version_of("one", "two"), version_of("two"), version_of("one", name="otherapp"), version_of()]
     assert len({version, *others}) == 5
     assert version_of("two", "one") == others[0]

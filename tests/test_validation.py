@@ -101,7 +101,7 @@ async def test_inputs_that_do_not_fit_end_the_workflow_as_an_error(launch, db, f
 # --- dates
 
 
-@pytest.mark.rules("SER-29", "ENC-24")
+@pytest.mark.rules("SER-29", "ENC-6", "ENC-24")
 @pytest.mark.parametrize("serialization", ["portable_json", None])
 async def test_dates_are_parsed_for_parameters_that_want_them(launch, db, face, serialization):
     got: list[Any] = []
@@ -110,8 +110,8 @@ async def test_dates_are_parsed_for_parameters_that_want_them(launch, db, face, 
     async def program(at: datetime, day: date, maybe: datetime | None, text: str, *, key: date) -> None:
         got.append((at, day, maybe, text, key))
 
-    arguments = {"positionalArgs": [MOMENT, DAY, MOMENT, DAY], "namedArgs": {"key": "soon"}}
-    enqueue(db, "program", arguments, serialization)
+    names = ("positionalArgs", "namedArgs") if serialization else ("args", "kwargs")
+    enqueue(db, "program", dict(zip(names, ([MOMENT, DAY, MOMENT, DAY], {"key": "soon"}), strict=True)), serialization)
     launch(serializer=DBOSPortableJSONSerializer())
     await face.dbos.get_result("w")
     assert got == [(datetime(2024, 2, 29, 10, tzinfo=timezone.utc), date(2024, 2, 29), MOMENT, DAY, "soon")]

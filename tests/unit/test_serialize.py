@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from programs import logged
 
@@ -292,6 +292,7 @@ json_values = some.recursive(
 
 
 @pytest.mark.rules("ENC-12", "ENC-15", "SER-22")
+@settings(max_examples=50, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(json_values)
 def test_json_values_come_back_equal(value):
     text = portable.dumps(value, None)
@@ -445,6 +446,16 @@ def test_text_that_has_no_utf_8_form_is_escaped():
     text = pickled.dumps("lone \ud800 é", PORTABLE)
     assert text == '"lone \\ud800 \\u00e9"'
     assert pickled.loads(text, PORTABLE) == "lone \ud800 é"
+
+
+@pytest.mark.rules("SER-6", "ENC-6", "ENC-9")
+def test_unnamed_inputs_of_a_portable_serializer_are_one_dict():
+    text = portable.dump_inputs((1, [2]), {"key": 3}, None)
+    assert text == '{"args":[1,[2]],"kwargs":{"key":3}}'
+    assert portable.load_inputs(text, None) == ((1, [2]), {"key": 3})
+    assert portable.peek_inputs(text, None) == {"args": (1, [2]), "kwargs": {"key": 3}}
+    # Whoever wrote the named shape without naming it is understood as well.
+    assert portable.load_inputs('{"positionalArgs":[1]}', None) == ((1,), {})
 
 
 @pytest.mark.rules("SER-28")

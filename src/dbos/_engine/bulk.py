@@ -5,7 +5,7 @@ Leaves what a single start is, and how collisions are settled, to `workflow.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from .._error import DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
@@ -49,8 +49,11 @@ class _Begun:
 async def begin_all(node: Runtime, io: Io, parent: Run | None, wanted: list[Wanted]) -> list[str]:
     """Make the rows of many queued workflows durable, and return the id of each, in order."""
     first = parent.draw(len(wanted)) if parent is not None else 0
-    begun = [_prepared(node, parent, one, first + number) for number, one in enumerate(wanted)]
-    await _stamp(node, io, begun)
+    stamps = await _stamps(node, io, wanted)
+    begun = [
+        _prepared(node, parent, one, first + number, created_at_ms)
+        for number, (one, created_at_ms) in enumerate(zip(wanted, stamps, strict=True))
+    ]
     if parent is not None and any(one.start is not None for one in begun):
         await confirm(node, io, parent)
     kind = workflows.START if parent is None else workflows.START_CHILD
@@ -80,7 +83,7 @@ def _key(one: _Begun) -> str | None:
     return one.wanted.queued.options.queue_partition_key
 
 
-def _prepared(node: Runtime, parent: Run | None, wanted: Wanted, step_id: int) -> _Begun:
+def _prepared(node: Runtime, parent: Run | None, wanted: Wanted, step_id: int, created_at_ms: int) -> _Begun:
     """Build a row to be, or attach to the child that an earlier execution of the parent recorded (EX-52)."""
     begun = _Begun(wanted, step_id, node.clock.now_ms())
     if parent is not None:
@@ -99,15 +102,16 @@ def _prepared(node: Runtime, parent: Run | None, wanted: Wanted, step_id: int) -
         None,
         begun.next_id,
         begun.started_at_ms,
+        created_at_ms,
     )
     return begun
 
 
-async def _stamp(node: Runtime, io: Io, begun: list[_Begun]) -> None:
-    """Give the rows the times that keep their order: of one partition strictly increasing (ST-7)."""
-    starts = [one for one in begun if one.start is not None]
-    keys = {(one.start.queue_name or "", one.start.queue_partition_key) for one in starts if one.start}
-    partitions = [(queue_name, key) for queue_name, key in keys if key is not None]
+async def _stamps(node: Runtime, io: Io, wanted: list[Wanted]) -> list[int]:
+    """Return creation times that keep the rows' order: of one partition strictly increasing (ST-7)."""
+    partitions = {
+        (one.queued.queue_name, key) for one in wanted if (key := one.queued.options.queue_partition_key) is not None
+    }
     newest: dict[tuple[str, str], int] = {}
     if partitions:
 
@@ -116,13 +120,16 @@ async def _stamp(node: Runtime, io: Io, begun: list[_Begun]) -> None:
 
         newest = await io.query(node.database.read, read)
     now_ms = node.clock.now_ms()
-    for number, one in enumerate(starts):
-        assert one.start is not None
-        created_at_ms = now_ms + number // ROWS_PER_MS
-        if one.start.queue_partition_key is not None:
-            pair = (one.start.queue_name or "", one.start.queue_partition_key)
-            created_at_ms = newest[pair] = max(now_ms, newest[pair] + 1)
-        one.start = replace(one.start, created_at_ms=created_at_ms)
+    stamps = []
+    for number, one in enumerate(wanted):
+        key = one.queued.options.queue_partition_key
+        if key is None:
+            stamps.append(now_ms + number // ROWS_PER_MS)
+            continue
+        pair = (one.queued.queue_name, key)
+        newest[pair] = max(now_ms, newest[pair] + 1)
+        stamps.append(newest[pair])
+    return stamps
 
 
 async def _settle(node: Runtime, io: Io, parent: Run | None, one: _Begun) -> None:

@@ -159,6 +159,7 @@ def start_of(
     assumed_role: str | None,
     next_id: NextId | None,
     started_at_ms: int,
+    created_at_ms: int | None = None,
 ) -> Start:
     """Build the row to be (EX-6). What cannot be serialized raises here, before anything is written (EX-5)."""
     options, auth, workflow = here.options, here.auth, target.workflow
@@ -206,6 +207,7 @@ def start_of(
         parent_owner=parent.owner if parent else None,
         parent_step_id=step_id if parent else None,
         started_at_ms=started_at_ms,
+        created_at_ms=created_at_ms,
     )
 
 

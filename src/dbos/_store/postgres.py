@@ -19,6 +19,7 @@ from psycopg import pq
 from psycopg.rows import tuple_row
 
 from .._error import DBOSQueryTimeoutError
+from . import faults
 from .address import Address
 from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, one
 from .sql import Dialect, column_types, rows_json
@@ -29,6 +30,11 @@ T = TypeVar("T")
 # that scans would be kept while the table grows.
 _LANE_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off"
 _RETRIED_CLASSES = ("08", "53", "57")
+# A queue's rows are found in the order of an index, never by sorting what statistics take for a few. Planning a claim
+# takes longer than running it: it is done once.
+_STEERED_SETTINGS = (
+    f"{_LANE_SETTINGS}; set enable_bitmapscan = off; set enable_sort = off; set plan_cache_mode = force_generic_plan"
+)
 _CONTENDED_STATES = ("40001", "55P03")
 _RETRIED_STATES = ("40P01", "25P03")
 
@@ -101,6 +107,7 @@ class PostgresDatabase(Database):
         super().__init__(Dialect("postgres", schema), retry=retry)
         self._connecting = connecting
         self._idle: list[Held] = []
+        self._steered: list[Held] = []
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(max(1, pool_size))
         self._pool_timeout_sec = pool_timeout_sec
@@ -120,6 +127,46 @@ class PostgresDatabase(Database):
             return self.transact(limited)
         except psycopg.errors.QueryCanceled as error:
             raise DBOSQueryTimeoutError(limit_ms / 1000) from error
+
+    def seek(self, work: Callable[[Session], T]) -> T:
+        """Run a read on a connection whose plans go by indexes."""
+        return self.persist(lambda: self._steer(work, alone=True))
+
+    def claim(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
+        """Run `work` in one transaction on such a connection; without one around it when it is one statement."""
+
+        def once() -> T:
+            faults.reach("before commit")
+            result = self._steer(work, alone=alone)
+            faults.reach("after commit")
+            return result
+
+        return self.persist(once)
+
+    def _steer(self, work: Callable[[Session], T], *, alone: bool) -> T:
+        """Work on a connection of the services' own, outside the pool: waiting readers never hold up claims (IDX-2)."""
+        if self._connecting.engine is not None:
+            return self._read(work) if alone else self._transact(work)
+        with _translated():
+            held = self._take(self._steered) or self._opened_steered()
+            try:
+                session = PostgresSession(held.raw, self.dialect)
+                if alone:
+                    return work(session)
+                with held.raw.transaction():
+                    return work(session)
+            finally:
+                self._give_back(held, self._steered)
+
+    def _opened_steered(self) -> Held:
+        held = self._connecting.open()
+        try:
+            held.raw.execute(_STEERED_SETTINGS.encode())
+            held.raw.prepare_threshold = 0
+        except BaseException:
+            held.close()
+            raise
+        return held
 
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""
@@ -154,33 +201,35 @@ class PostgresDatabase(Database):
             raise ConnectionLost(f"no pooled connection became free within {self._pool_timeout_sec:g} s")
         try:
             with _translated():
-                held = self._take()
+                held = self._take(self._idle) or self._connecting.open()
                 try:
                     yield PostgresSession(held.raw, self.dialect)
                 finally:
-                    self._give_back(held)
+                    self._give_back(held, self._idle)
         finally:
             self._slots.release()
 
-    def _take(self) -> Held:
+    def _take(self, idle: list[Held]) -> Held | None:
         with self._lock:
-            while self._idle:
-                held = self._idle.pop()
+            while idle:
+                held = idle.pop()
                 if not held.raw.closed and not _readable(held.raw):
                     return held
-                held.close()  # the server hung up while it lay in the pool
-        return self._connecting.open()
+                held.close()  # the server hung up while it lay idle
+        return None
 
-    def _give_back(self, held: Held) -> None:
+    def _give_back(self, held: Held, idle: list[Held]) -> None:
         with self._lock:
             if held.fairy is None and not held.raw.closed and not self.closed:
-                self._idle.append(held)
+                idle.append(held)
                 return
         held.close()
 
     def _drop_idle(self) -> None:
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle = [*self._idle, *self._steered]
+            self._idle.clear()
+            self._steered.clear()
         for held in idle:
             held.close()
 
