@@ -220,3 +220,11 @@ async def test_workflows_and_steps_may_be_registered_after_launch(launch, db, fa
         assert await program() == 1
     redispatch(db, "w")
     assert await face.dbos.get_result("w") == 1
+
+
+@pytest.mark.rules("CFG-43")
+def test_patching_is_said_to_be_deprecated(tmp_path):
+    construct(tmp_path / "a.sqlite", enable_patching=True)
+    with logged() as records:
+        DBOS.launch()
+    assert says(records, "enable_patching is deprecated", logging.WARNING)

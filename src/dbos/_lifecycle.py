@@ -166,6 +166,8 @@ def _pending(node: Runtime) -> list[str]:
 
 
 def _warn_of_keys_without_effect(settings: Settings) -> None:
+    if settings.enable_patching:
+        logger.warning("enable_patching is deprecated: it only pins the application version to PATCHING_ENABLED")
     if settings.has_conductor_key:
         logger.warning(
             "conductor_key has no effect: this implementation needs no control plane; executors recover by themselves"

@@ -285,9 +285,10 @@ def test_keys_must_be_text(value):
         pickled.dumps(value, PORTABLE)
 
 
+texts = some.text('a"\\/\n\0\x7fé\u2028🎈\ud800')
 json_values = some.recursive(
-    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | some.text(),
-    lambda inner: some.lists(inner) | some.dictionaries(some.text(), inner),
+    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | texts,
+    lambda inner: some.lists(inner) | some.dictionaries(texts, inner),
 )
 
 
