@@ -52,6 +52,19 @@ async def test_a_delay_that_is_over_is_due_at_once(launch, face, seconds):
     await (await delayed(face, program, seconds)).get_result()
 
 
+@pytest.mark.rules("ST-15", "ST-19")
+async def test_a_delayed_row_without_a_time_holds_up_nobody(launch, db, face):
+    @face.workflow()
+    async def program() -> None: ...
+
+    launch()
+    await face.dbos.register_queue("q")
+    await delayed(face, program, HOUR, "broken")
+    db.execute("update {workflow_status} set delay_until_epoch_ms = null where workflow_uuid = 'broken'")
+    await (await delayed(face, program, 0.1, "sound")).get_result()
+    assert workflow_row(db, "broken")["status"] == "DELAYED"
+
+
 @pytest.mark.rules("EQ-23")
 async def test_a_delay_counts_from_the_construction_of_its_block(launch, db, face):
     @face.workflow()

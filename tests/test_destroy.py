@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from face import drive
 from programs import Gate, SpareGate, logged, reaches, says, status_of
 
 from dbos import DBOS, SetWorkflowID, SetWorkflowTimeout
@@ -71,6 +72,7 @@ def test_it_waits_for_active_workflows(launch, db):
     launch()
     with SetWorkflowID("w"):
         DBOS.start_workflow(program)
+    drive(gate.reached())
     opener = threading.Timer(0.3, gate.open)
     opener.start()
     DBOS.destroy(workflow_completion_timeout_sec=30)
@@ -88,14 +90,15 @@ def test_a_blocked_workflow_is_abandoned_after_the_wait(launch, db):
             return 1
 
         launch()
-        with SetWorkflowID("w"):
+        with SetWorkflowID("held-up"):
             handle = DBOS.start_workflow(program)
+        drive(gate.reached())
         before = time.monotonic()
         with logged() as records:
             DBOS.destroy(workflow_completion_timeout_sec=1)
         assert 1 <= time.monotonic() - before < 10
-        assert says(records, "w")
-        assert status_of(db, "w") == "PENDING"
+        assert says(records, "held-up")
+        assert status_of(db, "held-up") == "PENDING"
     with pytest.raises(dbos_error.DBOSException):
         handle.get_result()
 
@@ -106,9 +109,6 @@ def test_the_later_calls_of_an_abandoned_thread_raise(launch, db):
     ended = threading.Event()
 
     with SpareGate() as gate:
-
-        @DBOS.step()
-        def step() -> None: ...
 
         @DBOS.workflow()
         def program() -> None:
@@ -124,6 +124,8 @@ def test_the_later_calls_of_an_abandoned_thread_raise(launch, db):
         launch()
         with SetWorkflowID("w"):
             DBOS.start_workflow(program)
+        # What has not begun would be dropped, not abandoned (LIF-31).
+        drive(gate.reached())
         DBOS.destroy()
     assert ended.wait(30)
     [error] = raised

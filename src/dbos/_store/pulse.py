@@ -47,7 +47,7 @@ union all
 select 'delay', null, {_NOTHING}, d.due_ms - :now
   from (select w.delay_until_epoch_ms as due_ms
           from {{workflow_status}} w
-         where w.status = 'DELAYED' and {_OWN}
+         where w.status = 'DELAYED' and w.delay_until_epoch_ms is not null and {_OWN}
          order by w.delay_until_epoch_ms
          limit 1) d
 union all
