@@ -53,7 +53,7 @@ check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 rules: ## Show which rules of docs/contract/ a test proves
 	@$(PYTHON) tools/rules.py
 
-bench: $(VENV)/.dev .venv-upstream/.done ## Compare speed with dbos 3.4.0 and write benchmarks/README.md (BENCH_POSTGRES_URL)
+bench: $(VENV)/.dev .venv-upstream/.done ## Compare speed with dbos 3.4.0 and write benchmarks/README.md (DBOS_BENCH_POSTGRES_URL)
 	@$(BIN)/python benchmarks/runner.py --ours $(BIN)/python --theirs .venv-upstream/bin/python --write
 
 stubs: $(VENV)/.dev ## Write the type stubs of DBOS from the running class
