@@ -86,6 +86,10 @@ class Signals:
             ticket.settle(None)
         wake(tickets)
 
+    def tell(self, keys: Iterable[Key]) -> None:
+        """Wake everybody who waits for one of `keys`, in this process and in others. Call it after the commit."""
+        self.fire(keys)
+
     def stop(self) -> None:
         """Wake everybody, for good, and stop polling."""
         with self._lock:
