@@ -5,6 +5,8 @@ An independent implementation of DBOS's public API.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import error
 from ._dbos import DBOS
 from ._decorators import DBOSConfiguredInstance
@@ -37,7 +39,25 @@ from ._model.version import VERSION
 from ._ops.steps import StepReservation
 from ._queue import Queue
 
+if TYPE_CHECKING:
+    from .integrations.datasource import SQLAlchemyDatasource
+
 __version__ = VERSION
+
+# What needs a heavy package is imported when it is first asked for.
+_ON_FIRST_USE = {"SQLAlchemyDatasource": "datasource"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name of `integrations` on its first use."""
+    module = _ON_FIRST_USE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f".integrations.{module}", __name__), name)
+    return value
+
 
 __all__ = [
     "DBOS",
@@ -51,6 +71,7 @@ __all__ = [
     "PortableWorkflowError",
     "Queue",
     "QueueRateLimit",
+    "SQLAlchemyDatasource",
     "Serializer",
     "SetEnqueueOptions",
     "SetShardKey",

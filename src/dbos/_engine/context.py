@@ -28,6 +28,7 @@ class Run:
         "checked_at",
         "deadline_ms",
         "done",
+        "keepers",
         "lock",
         "loop",
         "lost",
@@ -62,6 +63,7 @@ class Run:
         self.background = False  # nobody called it directly: an exception that escapes it is logged
         self.cancelled = False
         self.lost = False
+        self.keepers: tuple[Any, ...] = ()  # users' databases that hold checkpoints of it
         self.checked_at = 0.0  # monotonic seconds: when the database last confirmed that we own the run
         self.done: Ticket[Outcome[Any]] = Ticket()
         self.lock = threading.Lock()

@@ -26,6 +26,7 @@ from .._model.names import new_workflow_id
 from .._model.outcome import Failure, Outcome, Value
 from .._store import workflows
 from .._store.workflows import Duplicate, Existing, Start
+from . import datasources
 from .color import Io, run_now
 from .context import NO_OPTIONS, Auth, Context, EnqueueDefaults, NextId, Run, current, enter, leave
 from .registry import FunctionInfo, Workflow
@@ -324,6 +325,8 @@ async def execute(node: Runtime, io: Io, run: Run, target: Target, context: Cont
     token = enter(context)
     try:
         outcome = await _body(node, io, run, target, context)
+        if run.keepers:
+            await datasources.finish(node, io, run)
     except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError):
         leave(token, before)
         return await park(node, io, run)

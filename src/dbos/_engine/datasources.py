@@ -1,0 +1,55 @@
+"""What keeps checkpoints in databases of the user's own: what the engine asks of it.
+
+Knows which there are, and when they are to forget: when a run ends, and when a workflow is rewound. Leaves
+transactions and tables to `integrations/`, and what a rewind is to its operation.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._error import DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
+
+if TYPE_CHECKING:
+    from .color import Io
+    from .context import Run
+
+logger = logging.getLogger("dbos")
+
+
+class Keeper(Protocol):
+    """A user's database that holds checkpoints of runs."""
+
+    async def finish(self, node: Any, io: Io, run: Run) -> None:
+        """Forget a run whose body has ended, while it is still ours (DS-29)."""
+
+    async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
+        """Forget the checkpoints of a workflow from a step on (DS-31)."""
+
+
+# Kept for the life of the process, whatever becomes of DBOS: a datasource may be older than it (DS-9).
+_keepers: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def register(keeper: Keeper) -> None:
+    """Note that a database may hold checkpoints."""
+    _keepers.add(keeper)
+
+
+async def forget(io: Io, workflow_id: str, from_step_id: int) -> None:
+    """Drop the checkpoints of a workflow from a step on, everywhere; call it before rewinding the system database."""
+    for keeper in list(_keepers):
+        await keeper.forget(io, workflow_id, from_step_id)
+
+
+async def finish(node: Any, io: Io, run: Run) -> None:
+    """Let every keeper that a run used forget it, before its outcome is recorded; that this fails ends no run."""
+    for keeper in run.keepers:
+        try:
+            await keeper.finish(node, io, run)
+        except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError):
+            raise
+        except Exception as error:
+            logger.warning("The checkpoints of workflow %s in %s were left behind: %s", run.workflow_id, keeper, error)

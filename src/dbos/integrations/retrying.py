@@ -1,0 +1,42 @@
+"""Which failures of a user's database are worth another try, and when (TX-7, DS-27)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+FIRST_SEC = 0.001
+GROWTH = 1.5
+LONGEST_SEC = 2.0
+
+# Serialization failure, deadlock; a server that shuts down, crashed, or starts.
+_TRANSIENT_STATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
+_CONNECTION_STATES = "08"
+
+
+def waits() -> Iterator[float]:
+    """Yield the seconds to wait before each further try, without end."""
+    seconds = FIRST_SEC
+    while True:
+        yield seconds
+        seconds = min(LONGEST_SEC, seconds * GROWTH)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same transaction may well succeed when it is run again."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in _TRANSIENT_STATES or state.startswith(_CONNECTION_STATES)
+    code = getattr(error.orig, "sqlite_errorname", "")
+    if code or _is_sqlite(error):
+        return code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "is locked" in str(error.orig)
+    return isinstance(error, OperationalError)  # a driver without a word from the server: the connection was lost
+
+
+def _is_sqlite(error: DBAPIError) -> bool:
+    return type(error.orig).__module__.partition(".")[0] in ("sqlite3", "aiosqlite", "_sqlite3")
