@@ -26,6 +26,7 @@ from ._model.config import DBOSConfig
 from ._model.records import (
     DuplicationPolicy,
     EnqueueOptions,
+    ExecutorInfo,
     QueueRateLimit,
     StepInfo,
     StepOptions,
@@ -68,6 +69,7 @@ __all__ = [
     "DBOSPortableJSONSerializer",
     "DuplicationPolicy",
     "EnqueueOptions",
+    "ExecutorInfo",
     "PortableWorkflowError",
     "Queue",
     "QueueRateLimit",

@@ -12,7 +12,7 @@ from ._engine import color
 from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
-from ._ops import enqueue, queues, search, steps, timers, waiting, workflows
+from ._ops import enqueue, executors, queues, search, steps, timers, waiting, workflows
 
 T = TypeVar("T")
 
@@ -193,6 +193,10 @@ class DBOS:
     delete_queue_async = verb_async(queues.delete_queue)
     set_workflow_delay = verb(queues.set_workflow_delay)
     set_workflow_delay_async = verb_async(queues.set_workflow_delay)
+
+    # --- executors
+    list_executors = verb(executors.list_executors)
+    list_executors_async = verb_async(executors.list_executors)
 
     # --- steps and time
     run_step = verb(steps.run_step)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from dbos._engine.context import StepStatus
 from dbos._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from dbos._lifecycle import AlertHandler
-from dbos._model.records import EnqueueOptions, QueueRateLimit, StepInfo, StepOptions, WorkflowStatus
+from dbos._model.records import EnqueueOptions, ExecutorInfo, QueueRateLimit, StepInfo, StepOptions, WorkflowStatus
 from dbos._model.serialize import WorkflowSerializationFormat
 from dbos._model.validate import ValidateArgs
 from dbos._ops.enqueue import Call
@@ -786,6 +786,26 @@ class DBOS:
         A workflow that is not delayed is left alone. Raises `DBOSException` unless exactly one is given, not negative.
 
             DBOS.set_workflow_delay("order-17", delay_seconds=60)
+        """
+
+    @staticmethod
+    def list_executors(*, application_name: str | list[str] | None = None) -> list[ExecutorInfo]:
+        """Return the processes of this application, or of the named ones, that hold a lease, the longest running first.
+
+        One that died is listed, with `is_alive` False, until another process has taken over everything it ran. Processes
+        launched with `executor_lease_sec` 0 are not listed.
+
+            [(executor.host, executor.pid, executor.running_workflows) for executor in DBOS.list_executors()]
+        """
+
+    @staticmethod
+    async def list_executors_async(*, application_name: str | list[str] | None = None) -> list[ExecutorInfo]:
+        """Return the processes of this application, or of the named ones, that hold a lease, the longest running first.
+
+        One that died is listed, with `is_alive` False, until another process has taken over everything it ran. Processes
+        launched with `executor_lease_sec` 0 are not listed.
+
+            [(executor.host, executor.pid, executor.running_workflows) for executor in DBOS.list_executors()]
         """
 
     @overload

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ._engine.context import running_workflow_id
+from ._engine.process import this_process
 from ._engine.recovery import requeue
 from ._engine.registry import REGISTRY, class_name_of
 from ._engine.runtime import Runtime, install, installed
@@ -24,9 +25,10 @@ from ._model.serialize import Codec
 from ._model.version import VERSION
 from ._queue import queue_of
 from ._service.dispatcher import Dispatcher
+from ._service.lease import Lease
 from ._service.service import Service
 from ._service.sweeper import Sweeper
-from ._store import versions, workflows
+from ._store import leases, versions, workflows
 from ._store.opening import Opening, migrate_url, open_database
 from ._store.queues import INTERNAL_QUEUE
 
@@ -51,6 +53,7 @@ class Application:
         self.alert_handler: AlertHandler | None = None
         self.runtime: Runtime | None = None
         self.services: list[Service] = []
+        self.lease: Lease | None = None
 
 
 _lock = threading.RLock()
@@ -129,6 +132,7 @@ def _launch(application: Application) -> None:
     application.runtime = node
     node.threads.adopt_main_loop()
     _register_version(node)
+    application.lease = lease = _take_lease(node)
     pending = [] if settings.cloud else _pending(node)
 
     dispatcher = Dispatcher(node, application.listened)
@@ -138,7 +142,7 @@ def _launch(application: Application) -> None:
     node.queue_changed = dispatcher.changed
     dispatcher.look(sweeper.look())
     dispatcher.log_served()
-    application.services = [dispatcher, sweeper]
+    application.services = [dispatcher, sweeper, *([lease] if lease is not None else [])]
     node.journal.start()
     install(node)
     for service in application.services:
@@ -153,6 +157,21 @@ def _register_version(node: Runtime) -> None:
     latest = node.database.read(lambda session: versions.latest(session, node.application_name))
     if latest is not None and latest != node.version:
         logger.warning("Application version %s is not the latest registered one, which is %s", node.version, latest)
+
+
+def _take_lease(node: Runtime) -> Lease | None:
+    """Take this process's lease, unless leases are off or the database has no place for them."""
+    if node.settings.executor_lease_sec == 0:
+        return None
+    if not node.database.read(lambda session: leases.are_there(session, node.database.dialect)):
+        logger.warning(
+            "The system database has no table of leases: unfinished workflows are recovered only when an executor of "
+            "the same id launches. Run `dbos migrate` once, or set executor_lease_sec to 0 to silence this."
+        )
+        return None
+    lease = Lease(node, this_process())
+    lease.take()
+    return lease
 
 
 def _pending(node: Runtime) -> list[str]:
@@ -192,6 +211,7 @@ def opening_of(settings: Settings) -> Opening:
         idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
         observe_timeout_ms=settings.observe_timeout_ms,
         listen_notify=settings.use_listen_notify,
+        own_tables=settings.executor_lease_sec > 0,
     )
 
 
@@ -227,6 +247,8 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     claiming, *others = application.services
     claiming.ask_to_stop()
     claiming.join(JOIN_SEC)
+    if application.lease is not None:
+        application.lease.drain()
     if completion_timeout_sec > 0:
         node.wait_until_idle(completion_timeout_sec)
     node.stopping = True
@@ -239,6 +261,8 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     node.threads.close()
     node.abandon_runs()
     node.journal.stop()
+    if application.lease is not None:
+        application.lease.drop()
     node.signals.stop()
     node.database.close()
 

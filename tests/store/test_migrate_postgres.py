@@ -20,9 +20,11 @@ from catalogs import build_postgres, postgres_catalog, temporary_postgres
 from dbos._error import DBOSException, DBOSInitializationError
 from dbos._store.address import Address, connect, execute, quote
 from dbos._store.migrate import LATEST_VERSION, migrate_postgres, verify_postgres
+from dbos._store.script import LATEST_OWN
 
 FIXTURES = Path(__file__).parent.parent / "migrations" / "fixtures"
 MIGRATION_LOCK = 1234567890
+OWN_TABLES = {"executors", "dbos_indie_migrations"}
 ODD_NAMES = ["F8nny_sCHem@-n@m3", 'we"ird%1', "public", "two words", "$dbos$ {body} {schema}", "naïve;--"]
 
 Connection = psycopg.Connection[Any]
@@ -73,15 +75,27 @@ def test_a_fresh_schema_has_the_tables_functions_and_trigger_of_the_contract(
     migrate_postgres(connection, schema)
     catalog = postgres_catalog(connection, schema)
     assert versions(connection, schema) == [LATEST_VERSION] == [125]
-    assert len({row[0] for row in catalog["columns"]} - {"dbos_migrations"}) == 12
+    assert len({row[0] for row in catalog["columns"]} - {"dbos_migrations"} - OWN_TABLES) == 12
     assert [row[0] for row in catalog["functions"]] == ["enqueue_workflow", "notifications_function", "send_message"]
     assert [row[0] for row in catalog["triggers"]] == ["dbos_notifications_trigger"]
 
 
 @pytest.mark.rules("MIG-4", "IDX-4", "SCH-6")
-def test_a_fresh_schema_is_the_one_that_3_4_0_writes(connection: Connection, newest: dict[str, Any]) -> None:
+def test_a_fresh_schema_is_the_one_that_3_4_0_writes(connection: Connection, schema: str) -> None:
     load(connection, "3_4_0")
+    migrate_postgres(connection, schema, own_tables=False)
+    assert postgres_catalog(connection, "dbos") == postgres_catalog(connection, schema)
+
+
+def test_a_schema_of_3_4_0_gets_our_tables_and_keeps_its_version(
+    connection: Connection, newest: dict[str, Any]
+) -> None:
+    load(connection, "3_4_0")
+    migrate_postgres(connection, "dbos")
     assert postgres_catalog(connection, "dbos") == newest
+    assert versions(connection, "dbos") == [125]
+    found = connection.execute("select version from dbos.dbos_indie_migrations").fetchall()
+    assert found == [(LATEST_OWN,)]
 
 
 @pytest.mark.rules("MIG-3", "MIG-4", "MIG-5")

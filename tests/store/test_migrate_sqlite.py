@@ -18,6 +18,7 @@ from catalogs import Catalog, build_sqlite, sqlite_catalog
 
 from dbos._error import DBOSInitializationError
 from dbos._store.migrate import migrate_sqlite, verify_sqlite
+from dbos._store.script import LATEST_OWN
 
 FIXTURES = Path(__file__).parent.parent / "migrations" / "fixtures"
 
@@ -34,14 +35,14 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def migrate(path: str) -> None:
+def migrate(path: str, *, own_tables: bool = True) -> None:
     with opened(path) as connection:
-        migrate_sqlite(connection)
+        migrate_sqlite(connection, own_tables=own_tables)
 
 
-def fresh(path: str) -> Catalog:
+def fresh(path: str, *, own_tables: bool = True) -> Catalog:
     """Return the catalog of a fresh database beside the test's."""
-    migrate(path + ".fresh")
+    migrate(path + ".fresh", own_tables=own_tables)
     return sqlite_catalog(path + ".fresh")
 
 
@@ -53,7 +54,16 @@ def load(path: str, writer: str) -> None:
 @pytest.mark.rules("MIG-1", "MIG-2", "MIG-17", "LITE-1", "LITE-2", "LITE-8")
 def test_a_fresh_database_is_the_one_that_3_4_0_writes(path: str) -> None:
     load(path, "3_4_0")
+    assert sqlite_catalog(path) == fresh(path, own_tables=False)
+
+
+def test_a_database_of_3_4_0_gets_our_tables_and_keeps_its_version(path: str) -> None:
+    load(path, "3_4_0")
+    migrate(path)
     assert sqlite_catalog(path) == fresh(path)
+    with opened(path) as connection:
+        assert connection.execute("select version from dbos_migrations").fetchall() == [(125,)]
+        assert connection.execute("select version from dbos_indie_migrations").fetchall() == [(LATEST_OWN,)]
 
 
 @pytest.mark.rules("MIG-16", "MIG-3", "MIG-4")

@@ -65,6 +65,11 @@ class DBOSConfig(TypedDict, total=False):
     """How often schedules are looked up; default 30 seconds."""
     kafka_queue_polling_interval_sec: float | None
     """How often Kafka queues are looked up; default 1.0 seconds."""
+    executor_lease_sec: float | None
+    """For how many seconds of silence this process counts as alive; then others take over its workflows. Default 30.
+
+    0: this process holds no lease and takes over nobody's workflows but, at launch, those of its own `executor_id`.
+    """
     max_executor_threads: int | None
     """The size of the thread pool; default: unbounded."""
     serializer: Serializer | None
@@ -134,6 +139,7 @@ class Settings:
     notification_coalesce_sec: float
     scheduler_polling_sec: float
     kafka_polling_sec: float
+    executor_lease_sec: float
     max_executor_threads: int | None
     serializer: Serializer
     log_level: str
@@ -151,6 +157,7 @@ class Settings:
 _NAME = re.compile(r"[a-z0-9_-]{3,256}")
 _PORT = re.compile(r"^[^:]*$|:\d*$")  # an authority without a user: a host, with a port or without
 SHORTEST_INTERVAL_SEC = 0.001
+SHORTEST_LEASE_SEC = 0.5
 
 
 def resolve(config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -188,6 +195,7 @@ def resolve(config: Mapping[str, Any], environ: Mapping[str, str] | None = None)
         notification_coalesce_sec=_interval(given, "notification_coalesce_sec", 0.01),
         scheduler_polling_sec=given.get("scheduler_polling_interval_sec") or 30.0,
         kafka_polling_sec=_interval(given, "kafka_queue_polling_interval_sec", 1.0),
+        executor_lease_sec=_lease(given),
         max_executor_threads=_count(given, "max_executor_threads"),
         serializer=_serializer(given),
         log_level=log_level,
@@ -365,6 +373,13 @@ def _interval(given: Mapping[str, Any], key: str, default: float) -> float:
     _require_number(given, key, lambda seconds: seconds >= SHORTEST_INTERVAL_SEC, rule)
     value: float = given.get(key, default)
     return value
+
+
+def _lease(given: Mapping[str, Any]) -> float:
+    """Return the seconds of a lease, 0 for none; a shorter one than half a second would run out under load."""
+    key, rule = "executor_lease_sec", f"finite number of at least {SHORTEST_LEASE_SEC} seconds (0 turns leases off)"
+    _require_number(given, key, lambda seconds: seconds == 0 or seconds >= SHORTEST_LEASE_SEC, rule)
+    return float(given.get(key, 30.0))
 
 
 def _limit_ms(given: Mapping[str, Any], key: str, default_sec: float) -> int | None:

@@ -79,6 +79,28 @@ class VersionInfo(TypedDict):
     application_name: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExecutorInfo:
+    """A process that holds a lease, or held one that still has unfinished workflows. Times are epoch milliseconds."""
+
+    executor_id: str
+    incarnation: str
+    """The random name of this life of the process: ownership tokens of what it runs begin with it."""
+    application_name: str | None
+    application_version: str
+    host: str
+    pid: int
+    started_at: int
+    heartbeat_at: int
+    lease_expires_at: int
+    is_alive: bool
+    """Whether its lease had not run out when it was read."""
+    is_draining: bool
+    """Whether it is shutting down: it claims nothing new."""
+    running_workflows: int
+    """How many workflows are under way there."""
+
+
 class WorkflowSchedule(TypedDict):
     """A schedule as it is stored."""
 
@@ -161,6 +183,7 @@ for _class in (
     WorkflowStatus,
     StepInfo,
     VersionInfo,
+    ExecutorInfo,
     WorkflowSchedule,
     QueueRateLimit,
     StepOptions,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import psycopg
 
 # Emptied by a truncating reset, in this order, which leaves the cascades little to do. The tables of versions
-# (dbos_migrations, dbos_datasource_migrations) stay, and so does every table that is not DBOS's (RST-2, CMP-4).
+# (dbos_migrations, dbos_indie_migrations, dbos_datasource_migrations) stay, and so does every table that is not DBOS's
+# (RST-2, CMP-4).
 SYSTEM_TABLES = (
     "workflow_input",
     "workflow_output",
@@ -35,6 +36,7 @@ SYSTEM_TABLES = (
     "event_dispatch_kv",
     "datasource_outputs",
     "transaction_outputs",
+    "executors",
 )
 
 _MAINTENANCE_DATABASE = "postgres"

@@ -111,6 +111,10 @@ class Database:
 
         return self.persist(once)
 
+    def attempt(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction, once: raises `ConnectionLost` when the database cannot be reached."""
+        return self._transact(work)
+
     def seek(self, work: Callable[[Session], T]) -> T:
         """Run a read whose every statement must go by an index, whatever statistics say of the tables."""
         return self.read(work)

@@ -1,5 +1,8 @@
 """Bring a system database to the newest schema version, or check that it is there.
 
+Two counters: `dbos_migrations` is every DBOS SDK's, `dbos_indie_migrations` counts the tables only we have, so that the
+first goes on meaning what the others expect. `own_tables=False` leaves the second kind alone.
+
 Knows versions, the lock between concurrent migrators, and what runs in which transaction. Leaves the SQL to the files
 of `migrations` (read by `script`), and databases, roles and resets to `admin`.
 """
@@ -18,7 +21,8 @@ from urllib.parse import quote as quote_path
 
 from .._error import DBOSException, DBOSInitializationError
 from .address import execute, quote
-from .script import LATEST_VERSION, Rendering, Script, scripts, whole_schema
+from .script import LATEST_OWN, LATEST_VERSION, Rendering, Script, own_scripts, scripts, whole_schema
+from .sql import Dialect
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,54 +37,109 @@ logger = logging.getLogger("dbos")
 
 
 def migrate_postgres(
-    connection: psycopg.Connection[Any], schema: str, *, listen_notify: bool = True, lock_timeout_sec: float = 30.0
+    connection: psycopg.Connection[Any],
+    schema: str,
+    *,
+    listen_notify: bool = True,
+    own_tables: bool = True,
+    lock_timeout_sec: float = 30.0,
 ) -> None:
     """Migrate a Postgres schema over an autocommit connection; do nothing when its version is current.
 
     Safe to call from any number of processes at once. A newer version than this build knows is accepted (SDB-13).
     """
-    if _postgres_version(connection, schema) >= LATEST_VERSION:
+    if _postgres_is_current(connection, schema, own_tables):
         return
     with _migration_lock(connection, lock_timeout_sec):
         version = _postgres_version(connection, schema)
-        if version >= LATEST_VERSION:
-            return
-        cockroach = "cockroachdb" in _scalar(connection, "select version()").lower()  # CRDB-2
-        logger.info("Migrating the system database from schema version %d to %d", version, LATEST_VERSION)
-        _create_schema(connection, schema)
-        fresh = version == 0 and not _table_exists(connection, schema, "workflow_status")
-        if fresh and not cockroach:
-            _create_whole(connection, schema, listen_notify)
-            return
-        pending = scripts("cockroach" if cockroach else "postgres", above=version, notify=listen_notify)
-        if fresh:
-            pending = [script for script in pending if script.mode != "upgrade"]
-        _apply(connection, Rendering(schema, concurrently=not cockroach, pinned=not cockroach), pending)
+        if version < LATEST_VERSION:
+            _migrate_shared(connection, schema, version, listen_notify)
+        if own_tables:
+            _migrate_own(connection, schema)
 
 
-def migrate_sqlite(connection: sqlite3.Connection) -> None:
+def _postgres_is_current(connection: psycopg.Connection[Any], schema: str, own_tables: bool) -> bool:
+    return _postgres_version(connection, schema) >= LATEST_VERSION and (
+        not own_tables or _postgres_own_version(connection, schema) >= LATEST_OWN
+    )
+
+
+def _migrate_shared(connection: psycopg.Connection[Any], schema: str, version: int, listen_notify: bool) -> None:
+    cockroach = "cockroachdb" in _scalar(connection, "select version()").lower()  # CRDB-2
+    logger.info("Migrating the system database from schema version %d to %d", version, LATEST_VERSION)
+    _create_schema(connection, schema)
+    fresh = version == 0 and not _table_exists(connection, schema, "workflow_status")
+    if fresh and not cockroach:
+        _create_whole(connection, schema, listen_notify)
+        return
+    pending = scripts("cockroach" if cockroach else "postgres", above=version, notify=listen_notify)
+    if fresh:
+        pending = [script for script in pending if script.mode != "upgrade"]
+    _apply(connection, Rendering(schema, concurrently=not cockroach, pinned=not cockroach), pending)
+
+
+def _migrate_own(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Create the tables only we have, in one transaction. A role that may not goes on without them (PERM-3)."""
+    import psycopg
+
+    version = _postgres_own_version(connection, schema)
+    if version >= LATEST_OWN:
+        return
+    try:
+        execute(connection, "\n".join(own_statements(Dialect("postgres", schema), above=version)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        logger.warning(
+            'This role cannot create the tables that this implementation adds to schema "%s" (%s): '
+            "run `dbos migrate` once with the role that owns the schema",
+            schema,
+            str(error).strip(),
+        )
+
+
+def own_statements(dialect: Dialect, *, above: int = 0) -> list[str]:
+    """Return the statements that create the tables only we have, and count them. Running them again does no harm."""
+    counter = dialect.table("dbos_indie_migrations")
+    return [
+        f"create table if not exists {counter} (version bigint not null primary key);",
+        *(dialect.expand(script.text) for script in own_scripts(above=above)),
+        *_record(counter, LATEST_OWN),
+    ]
+
+
+def migrate_sqlite(connection: sqlite3.Connection, *, own_tables: bool = True) -> None:
     """Migrate a SQLite database over a connection without implicit transactions (`isolation_level=None`).
 
     Everything runs in one immediate transaction, taken before the version is read, so that concurrent first launches
     on one file all succeed (MIG-18).
     """
-    if _sqlite_version(connection) >= LATEST_VERSION:
+    if _sqlite_is_current(connection, own_tables):
         return
     connection.execute("begin immediate")
     try:
+        texts: list[str] = []
         version = _sqlite_version(connection)
         if version < LATEST_VERSION:
             connection.execute("create table if not exists dbos_migrations (version integer not null primary key)")
             fresh = version == 0 and not _sqlite_table_exists(connection, "workflow_status")
-            texts = [whole_schema("sqlite")] if fresh else [script.text for script in scripts("sqlite", above=version)]
-            for text in [*texts, *_record("dbos_migrations", LATEST_VERSION)]:
-                # The files hold no `;` inside a statement; `executescript` would commit our transaction first.
-                for statement in text.split(";\n"):
-                    connection.execute(statement)
+            texts += [whole_schema("sqlite")] if fresh else [script.text for script in scripts("sqlite", above=version)]
+            texts += _record("dbos_migrations", LATEST_VERSION)
+        own_version = _sqlite_version(connection, "dbos_indie_migrations")
+        if own_tables and own_version < LATEST_OWN:
+            texts += own_statements(Dialect("sqlite", None), above=own_version)
+        for text in texts:
+            # The files hold no `;` inside a statement; `executescript` would commit our transaction first.
+            for statement in text.split(";\n"):
+                connection.execute(statement)
         connection.execute("commit")
     finally:
         if connection.in_transaction:
             connection.execute("rollback")
+
+
+def _sqlite_is_current(connection: sqlite3.Connection, own_tables: bool) -> bool:
+    return _sqlite_version(connection) >= LATEST_VERSION and (
+        not own_tables or _sqlite_version(connection, "dbos_indie_migrations") >= LATEST_OWN
+    )
 
 
 def verify_postgres(connection: psycopg.Connection[Any], schema: str) -> None:
@@ -201,10 +260,17 @@ def _postgres_version(connection: psycopg.Connection[Any], schema: str) -> int:
     return version or 0
 
 
-def _sqlite_version(connection: sqlite3.Connection) -> int:
-    if not _sqlite_table_exists(connection, "dbos_migrations"):
+def _postgres_own_version(connection: psycopg.Connection[Any], schema: str) -> int:
+    if not _table_exists(connection, schema, "dbos_indie_migrations"):
         return 0
-    version: int | None = connection.execute("select max(version) from dbos_migrations").fetchone()[0]
+    version: int | None = _scalar(connection, f"select max(version) from {quote(schema)}.dbos_indie_migrations")
+    return version or 0
+
+
+def _sqlite_version(connection: sqlite3.Connection, counter: str = "dbos_migrations") -> int:
+    if not _sqlite_table_exists(connection, counter):
+        return 0
+    version: int | None = connection.execute(f"select max(version) from {quote(counter)}").fetchone()[0]
     return version or 0
 
 

@@ -34,6 +34,7 @@ class Opening:
     idle_transaction_timeout_ms: int | None
     observe_timeout_ms: int | None
     listen_notify: bool
+    own_tables: bool = True
 
 
 def open_database(opening: Opening, *, migrate: bool, verify: bool = True, retry: bool = True) -> Database:
@@ -63,7 +64,7 @@ def _open_sqlite(opening: Opening, *, migrate: bool, verify: bool, retry: bool) 
     if migrate:
         connection = database.open()
         try:
-            migrate_sqlite(connection)
+            migrate_sqlite(connection, own_tables=opening.own_tables)
         finally:
             database.shut(connection)
     return database
@@ -91,7 +92,9 @@ def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool
     held = _opened(database, address if migrate else None)
     try:
         if migrate:
-            migrate_postgres(held.raw, opening.schema, listen_notify=opening.listen_notify)
+            migrate_postgres(
+                held.raw, opening.schema, listen_notify=opening.listen_notify, own_tables=opening.own_tables
+            )
         elif verify:
             verify_postgres(held.raw, opening.schema)
     finally:

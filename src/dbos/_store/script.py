@@ -12,6 +12,9 @@ A file is `NNN_name.sql`; a word before `.sql` says how it is run:
 Several files may share a number; a number without files is empty (MIG-3). `schema.sql` and `schema.notify.sql` hold the
 newest schema whole, for a database that is still empty: a fresh start needs none of the history.
 
+`migrations/own` holds tables that only this implementation has. Its files are one text for both databases, with the
+tokens of `sql.py`, and bear being run again.
+
 In Postgres files `{schema}` is the quoted schema, `{concurrently}` that word or nothing, `{pin}` the fixed search path
 of a function, `{body}` the mark around a function's body. Files in `migrations/cockroach` stand in for those of the
 same name in `migrations/postgres` (CRDB-3).
@@ -28,6 +31,9 @@ from .address import quote
 
 LATEST_VERSION = 125
 """The schema version this build needs and records (MIG-2)."""
+
+LATEST_OWN = 1
+"""The newest of our own migrations, which `dbos_indie_migrations` counts."""
 
 Dialect = Literal["postgres", "cockroach", "sqlite"]
 Mode = Literal["", "online", "notify", "upgrade"]
@@ -88,6 +94,12 @@ def whole_schema(dialect: Literal["postgres", "sqlite"], *, notify: bool = False
     """Return the newest schema as a whole, for an empty database."""
     texts = _read(dialect, lambda name: name == "schema.sql" or (notify and name == "schema.notify.sql"))
     return "\n".join(texts[name] for name in sorted(texts, reverse=True))
+
+
+def own_scripts(*, above: int = 0) -> list[Script]:
+    """Return our own migrations numbered higher than `above`, in order."""
+    texts = _read("own", lambda name: _NAME.fullmatch(name) is not None and int(name[:3]) > above)
+    return [_script(name, texts[name]) for name in sorted(texts)]
 
 
 def _script(name: str, text: str) -> Script:

@@ -19,6 +19,7 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {contains:attributes} whether a JSON column contains the parameter `attributes`
     {in_flight:w}       that `w` is queued or running: SQLite uses the index of those only when told in its own words
     {age:w}             what orders rows of `w` created in the same millisecond, as far as the database knows
+    {is_table:name}     whether there is a table whose qualified name is the parameter `name`
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ TABLES = frozenset(
         "application_versions",
         "queues",
         "dbos_migrations",
+        "executors",
+        "dbos_indie_migrations",
     }
 )
 
@@ -72,6 +75,7 @@ _POSTGRES = {
     "as_json": "{0}::jsonb",
     "contains": "{0} @> :attributes::jsonb",
     "age": "{0}.creator_xid",
+    "is_table": "to_regclass(:{0}) is not null",
 }
 _SQLITE = {
     "now_ms": "cast((julianday('now') - 2440587.5) * 86400000.0 + 0.5 as integer)",
@@ -89,6 +93,7 @@ _SQLITE = {
     "as_json": "{0}",
     "contains": "false",
     "age": "{0}.rowid",
+    "is_table": "exists (select 1 from sqlite_master where type = 'table' and name = :{0})",
 }
 
 
