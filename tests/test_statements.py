@@ -108,3 +108,24 @@ def test_a_recovered_run_reads_its_history_once(server: PostgresServer, launch: 
     steps = statements.about("operation_outputs")
     assert len([s for s in steps if "function_name, output" in s and not is_write(s)]) == 1
     assert len([s for s in steps if "insert into" in s]) == 1
+
+
+@pytest.mark.rules("MSG-2", "EVT-3", "IDX-3")
+def test_sending_and_setting_an_event_read_nothing_and_are_one_statement(
+    server: PostgresServer, launch: Callable[[], None]
+) -> None:
+    @DBOS.workflow()
+    def program() -> None:
+        for number in range(5):
+            DBOS.send(str(DBOS.workflow_id), number)
+            DBOS.set_event("k", number)
+
+    launch()
+    program()
+    statements = Statements(server)
+    program()
+    assert len(statements.about("notifications")) == 5
+    assert len(statements.about("workflow_events")) == 5
+    steps = statements.about("operation_outputs")
+    assert len(steps) == 10
+    assert all(is_write(statement) for statement in steps)

@@ -12,7 +12,7 @@ from ._engine import color
 from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
-from ._ops import enqueue, executors, queues, search, steps, timers, waiting, workflows
+from ._ops import enqueue, events, executors, messages, queues, search, steps, timers, waiting, workflows
 
 T = TypeVar("T")
 
@@ -197,6 +197,21 @@ class DBOS:
     # --- executors
     list_executors = verb(executors.list_executors)
     list_executors_async = verb_async(executors.list_executors)
+    # --- messages
+    send = verb(messages.send)
+    send_async = verb_async(messages.send)
+    send_bulk = verb(messages.send_bulk)
+    send_bulk_async = verb_async(messages.send_bulk)
+    recv = verb(messages.recv)
+    recv_async = verb_async(messages.recv)
+
+    # --- events
+    set_event = verb(events.set_event)
+    set_event_async = verb_async(events.set_event)
+    get_event = verb(events.get_event)
+    get_event_async = verb_async(events.get_event)
+    get_all_events = verb(events.get_all_events)
+    get_all_events_async = verb_async(events.get_all_events)
 
     # --- steps and time
     run_step = verb(steps.run_step)

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 from dbos._engine.context import StepStatus
 from dbos._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from dbos._lifecycle import AlertHandler
-from dbos._model.records import EnqueueOptions, ExecutorInfo, QueueRateLimit, StepInfo, StepOptions, WorkflowStatus
+from dbos._model.records import (
+    EnqueueOptions,
+    ExecutorInfo,
+    QueueRateLimit,
+    SendMessage,
+    StepInfo,
+    StepOptions,
+    WorkflowStatus,
+)
 from dbos._model.serialize import WorkflowSerializationFormat
 from dbos._model.validate import ValidateArgs
 from dbos._ops.enqueue import Call
@@ -806,6 +814,156 @@ class DBOS:
         launched with `executor_lease_sec` 0 are not listed.
 
             [(executor.host, executor.pid, executor.running_workflows) for executor in DBOS.list_executors()]
+        """
+
+    @staticmethod
+    def send(
+        destination_id: str,
+        message: Any,
+        topic: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+        shard_key: str | None = None,
+    ) -> None:
+        """Send a message to a workflow, which takes it with `recv` of the same topic, now or later.
+
+        From a workflow it is sent once. From elsewhere, give an `idempotency_key`: a second message with one key to one
+        workflow is ignored. With `send_to_forks`, the workflow's forks and theirs get it too.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, and whatever serializing the message raises.
+
+            DBOS.send("order-17", "paid", topic="payment")
+        """
+
+    @staticmethod
+    async def send_async(
+        destination_id: str,
+        message: Any,
+        topic: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+        shard_key: str | None = None,
+    ) -> None:
+        """Send a message to a workflow, which takes it with `recv` of the same topic, now or later.
+
+        From a workflow it is sent once. From elsewhere, give an `idempotency_key`: a second message with one key to one
+        workflow is ignored. With `send_to_forks`, the workflow's forks and theirs get it too.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, and whatever serializing the message raises.
+
+            DBOS.send("order-17", "paid", topic="payment")
+        """
+
+    @staticmethod
+    def send_bulk(
+        messages: list[SendMessage],
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+    ) -> None:
+        """Send many messages, all or none.
+
+        Raises what `send` raises, and `DBOSException` when two of them have one idempotency key.
+
+            DBOS.send_bulk([SendMessage("order-17", "paid"), SendMessage("order-18", "paid")])
+        """
+
+    @staticmethod
+    async def send_bulk_async(
+        messages: list[SendMessage],
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+    ) -> None:
+        """Send many messages, all or none.
+
+        Raises what `send` raises, and `DBOSException` when two of them have one idempotency key.
+
+            DBOS.send_bulk([SendMessage("order-17", "paid"), SendMessage("order-18", "paid")])
+        """
+
+    @staticmethod
+    def recv(topic: str | None = None, timeout_seconds: float = 60) -> Any:
+        """Receive the oldest message of a topic; wait up to `timeout_seconds` for one, then return None.
+
+        Each message is received once. After a crash the wait goes on until the same moment.
+
+        Raises `DBOSException` outside workflow code.
+
+            payment = DBOS.recv("payment", timeout_seconds=3600)
+        """
+
+    @staticmethod
+    async def recv_async(topic: str | None = None, timeout_seconds: float = 60) -> Any:
+        """Receive the oldest message of a topic; wait up to `timeout_seconds` for one, then return None.
+
+        Each message is received once. After a crash the wait goes on until the same moment.
+
+        Raises `DBOSException` outside workflow code.
+
+            payment = DBOS.recv("payment", timeout_seconds=3600)
+        """
+
+    @staticmethod
+    def set_event(key: str, value: Any, *, serialization_type: WorkflowSerializationFormat | None = ...) -> None:
+        """Show a value under a key of the running workflow, for `get_event` anywhere; the latest value counts.
+
+        From a workflow it is set once; from a step, once per attempt.
+
+        Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+
+            DBOS.set_event("progress", 40)
+        """
+
+    @staticmethod
+    async def set_event_async(
+        key: str, value: Any, *, serialization_type: WorkflowSerializationFormat | None = ...
+    ) -> None:
+        """Show a value under a key of the running workflow, for `get_event` anywhere; the latest value counts.
+
+        From a workflow it is set once; from a step, once per attempt.
+
+        Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+
+            DBOS.set_event("progress", 40)
+        """
+
+    @staticmethod
+    def get_event(workflow_id: str, key: str, timeout_seconds: float = 60, *, shard_key: str | None = None) -> Any:
+        """Return the current value of a workflow's event; wait up to `timeout_seconds` until it is set, then return None.
+
+        The workflow may run anywhere, have ended, or not exist yet.
+
+            DBOS.get_event("order-17", "progress", timeout_seconds=5)
+        """
+
+    @staticmethod
+    async def get_event_async(
+        workflow_id: str, key: str, timeout_seconds: float = 60, *, shard_key: str | None = None
+    ) -> Any:
+        """Return the current value of a workflow's event; wait up to `timeout_seconds` until it is set, then return None.
+
+        The workflow may run anywhere, have ended, or not exist yet.
+
+            DBOS.get_event("order-17", "progress", timeout_seconds=5)
+        """
+
+    @staticmethod
+    def get_all_events(workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
+        """Return the current value of every event of a workflow, by key; {} if there are none.
+
+        DBOS.get_all_events("order-17")
+        """
+
+    @staticmethod
+    async def get_all_events_async(workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
+        """Return the current value of every event of a workflow, by key; {} if there are none.
+
+        DBOS.get_all_events("order-17")
         """
 
     @overload

@@ -106,25 +106,36 @@ class Looping:
             return ticket.result()
         import asyncio
 
-        future = ticket.future(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        future = ticket.future(loop)
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the result (COM-16).
+        timer = None if timeout is None else loop.call_later(max(0.0, timeout), _expire, future)
         try:
-            if timeout is None:
-                await future
-            else:
-                await asyncio.wait_for(future, max(0.0, timeout))
-        except asyncio.TimeoutError:
-            if not ticket.done:
-                raise TimeoutError from None
+            await future
         finally:
+            if timer is not None:
+                timer.cancel()
             if not ticket.done:
                 ticket.leave(future)
-        return ticket.result()
+        return _in_time(ticket)
 
     async def sleep(self, seconds: float) -> None:
         """Suspend this task."""
         import asyncio
 
         await asyncio.sleep(seconds)
+
+
+def _in_time(ticket: Ticket[T]) -> T:
+    if not ticket.done:
+        raise TimeoutError
+    return ticket.result()
+
+
+def _expire(future: Any) -> None:
+    """Wake whoever awaits `future`, unless that was done."""
+    if not future.done():
+        future.set_result(None)
 
 
 def run_now(core: Coroutine[Any, Any, T]) -> T:

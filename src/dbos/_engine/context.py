@@ -17,6 +17,7 @@ from .._store.ticket import Ticket
 
 if TYPE_CHECKING:
     from .._model.outcome import Outcome
+    from .inbox import Inbox
 
 
 class Run:
@@ -29,6 +30,7 @@ class Run:
         "deadline_ms",
         "done",
         "keepers",
+        "inboxes",
         "lock",
         "loop",
         "lost",
@@ -66,6 +68,7 @@ class Run:
         self.keepers: tuple[Any, ...] = ()  # users' databases that hold checkpoints of it
         self.checked_at = 0.0  # monotonic seconds: when the database last confirmed that we own the run
         self.done: Ticket[Outcome[Any]] = Ticket()
+        self.inboxes: dict[str, Inbox] = {}  # by topic: messages read and not yet received
         self.lock = threading.Lock()
 
     def draw(self, count: int = 1) -> int:

@@ -18,7 +18,9 @@ from .._model.names import new_incarnation
 from .._model.queue import QueueSettings
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
+from .._store.events import set_already
 from .._store.journal import Entry, Journal
+from .._store.messages import arrived
 from .._store.signals import Signals, run_key
 from .._store.ticket import wake
 from .._store.workflows import Scope, finished
@@ -52,6 +54,8 @@ class Node:
         self.journal = Journal(database)
         self.signals = Signals(database, poll_sec)
         self.signals.probe("run", finished)
+        self.signals.probe("message", arrived)
+        self.signals.probe("event", set_already)
         self.application_name = application_name
         self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
         self.wake_sweeper: Callable[[], None] = lambda: None
@@ -60,12 +64,16 @@ class Node:
 
     async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:
         """Write a record and return once it is durable: its value is None if it took, else its judge's verdict."""
-        room = self.journal.room()
-        if room is not None:
-            await io.wait(room)
+        await self.room(io)
         entry: Entry[T | None] = self.journal.append(kind, record, judge)
         await io.wait(entry)
         return entry
+
+    async def room(self, io: Io) -> None:
+        """Wait until the journal takes another record."""
+        room = self.journal.room()
+        if room is not None:
+            await io.wait(room)
 
     def cancelled_here(self, workflow_ids: Iterable[str]) -> None:
         """Note that runs were cancelled, so that those under way in this process see it at once."""

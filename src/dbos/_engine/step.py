@@ -21,7 +21,8 @@ from .._error import (
 )
 from .._model.outcome import Failure, Outcome, Value, unwrap
 from .._model.retry import step_wait
-from .._store.steps import STEP, Recorded, Step, judge_step
+from .._store.database import Kind, Session
+from .._store.steps import STEP, Recorded, judge_step
 from .._store.workflows import judge_owner
 from . import limits
 from .color import Io
@@ -52,7 +53,7 @@ async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T
     try:
         value = await work()
     except Exception as error:
-        await _record_own_error(node, io, run, step_id, name, error, started_at_ms)
+        await record_own_error(node, io, run, step_id, name, error, started_at_ms)
         raise
     codec_name = node.codec.name_for(None)
     await record(
@@ -68,7 +69,7 @@ async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T
     return value
 
 
-async def _record_own_error(
+async def record_own_error(
     node: Runtime, io: Io, run: Run, step_id: int, name: str, error: Exception, started_at_ms: int
 ) -> None:
     """Checkpoint an operation's failure, unless the serializer cannot bring it back (EX-35)."""
@@ -122,7 +123,7 @@ async def confirm(node: Runtime, io: Io, run: Run) -> None:
         await io.query(node.database.read, lambda session: judge_owner(session, run.workflow_id, owner))
     except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
         if run.owner == owner:
-            _note(run, verdict)
+            note(run, verdict)
             raise
     run.checked_at = now
 
@@ -142,9 +143,47 @@ async def record(
     completed_at_ms: int | None = None,
 ) -> None:
     """Write a checkpoint and return once it is durable; raise what the database says if the run is not ours now."""
+    await act(
+        node,
+        io,
+        run,
+        step_id,
+        name,
+        started_at_ms,
+        STEP,
+        judge_step,
+        output=output,
+        error=error,
+        child_id=child_id,
+        serialization=serialization,
+        completed_at_ms=completed_at_ms,
+    )
+
+
+async def act(
+    node: Runtime,
+    io: Io,
+    run: Run,
+    step_id: int,
+    name: str,
+    started_at_ms: int,
+    kind: Kind,
+    judge: Callable[[Session, Any], T],
+    *,
+    output: str | None = None,
+    error: str | None = None,
+    child_id: str | None = None,
+    serialization: str | None = None,
+    completed_at_ms: int | None = None,
+    **more: Any,
+) -> T | None:
+    """Write a checkpoint and what its kind does besides, given as `more`; return its judge's verdict if it needed one.
+
+    Durable on return. Raises what the database says if the run is not ours now.
+    """
     while True:
         owner = run.owner
-        step = Step(
+        step = kind.record(
             run.workflow_id,
             step_id,
             owner,
@@ -156,19 +195,21 @@ async def record(
             started_at_ms,
             node.clock.now_ms() if completed_at_ms is None else completed_at_ms,
             node.application_name,
+            **more,
         )
         try:
-            entry = await node.write(io, STEP, step, judge_step)
+            entry = await node.write(io, kind, step, judge)
         except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
             if run.owner != owner:
                 continue  # the run was dispatched again meanwhile and its new token handed to us (RV-44)
-            _note(run, verdict)
+            note(run, verdict)
             raise
         run.checked_at = entry.durable_at
-        return
+        return entry.value
 
 
-def _note(run: Run, verdict: BaseException) -> None:
+def note(run: Run, verdict: BaseException) -> None:
+    """Remember what the database said of a run: its later operations need not ask."""
     if isinstance(verdict, DBOSWorkflowCancelledError):
         run.cancelled = True
     else:

@@ -20,6 +20,10 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {in_flight:w}       that `w` is queued or running: SQLite uses the index of those only when told in its own words
     {age:w}             what orders rows of `w` created in the same millisecond, as far as the database knows
     {is_table:name}     whether there is a table whose qualified name is the parameter `name`
+    {sent:n}            the same of the messages `n`: our own message ids sort by age, other ones only by place
+    {elements:r.list}   the JSON array `r.list` as rows of `m`, in order
+    {element:name}      the text `name` of a row of `m`
+    {uuid}              a fresh id, one per row
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from .address import quote
@@ -76,6 +80,11 @@ _POSTGRES = {
     "contains": "{0} @> :attributes::jsonb",
     "age": "{0}.creator_xid",
     "is_table": "to_regclass(:{0}) is not null",
+    "sent": "case when length({0}.message_uuid) = 36 and substr({0}.message_uuid, 15, 1) = '7' "
+    "then {0}.message_uuid end, {0}.ctid",
+    "elements": "json_array_elements({0}::json) as m(value)",
+    "element": "(m.value ->> '{0}')",
+    "uuid": "gen_random_uuid()::text",
 }
 _SQLITE = {
     "now_ms": "cast((julianday('now') - 2440587.5) * 86400000.0 + 0.5 as integer)",
@@ -94,6 +103,10 @@ _SQLITE = {
     "contains": "false",
     "age": "{0}.rowid",
     "is_table": "exists (select 1 from sqlite_master where type = 'table' and name = :{0})",
+    "sent": "{0}.rowid",
+    "elements": "json_each({0}) m",
+    "element": "json_extract(m.value, '$.{0}')",
+    "uuid": "hex(randomblob(16))",
 }
 
 
@@ -194,7 +207,4 @@ _COLUMN_TYPES = {"str": "text", "int": "bigint", "bool": "boolean", "float": "do
 
 def column_types(record: type[Any]) -> dict[str, str]:
     """Return the SQL type of every field of a record class, in field order."""
-    return {
-        name: _COLUMN_TYPES[str(annotation).removesuffix(" | None")]
-        for name, annotation in record.__annotations__.items()
-    }
+    return {field.name: _COLUMN_TYPES[str(field.type).removesuffix(" | None")] for field in fields(record)}

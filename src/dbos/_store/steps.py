@@ -34,23 +34,46 @@ class Step:
         return len(self.output or self.error or "")
 
 
-STEP = Kind(
-    "step",
-    Step,
-    {"workflow_id": "workflow_uuid", "step_id": "function_id"},
-    f"""
+def insert_step(
+    output: str = "r.output", serialization: str = "r.serialization", *, join: str = "", only: str = "", lock: str = ""
+) -> str:
+    """Return the claim that records a step of a run that is still ours, its row locked; `only`: on what else."""
+    return f"""
 insert into {{operation_outputs}}
        (workflow_uuid, function_id, function_name, output, error, child_workflow_id, serialization,
         started_at_epoch_ms, completed_at_epoch_ms, application_name, retention_timestamp)
-select r.workflow_id, r.step_id, r.name, r.output, r.error, r.child_id, r.serialization,
+select r.workflow_id, r.step_id, r.name, {output}, r.error, r.child_id, {serialization},
        r.started_at_ms, r.completed_at_ms, r.application_name, {{now_ms}}
   from {{rows}}
-  join {{workflow_status}} w on w.workflow_uuid = r.workflow_id
- where {OWNED}
- order by r.workflow_id {{lock:w}}
+  join {{workflow_status}} w on w.workflow_uuid = r.workflow_id {join}
+ where {OWNED} {only}
+ order by r.workflow_id {{lock:w}} {lock}
     on conflict do nothing
-""",
-)
+"""
+
+
+STEP_KEY = {"workflow_id": "workflow_uuid", "step_id": "function_id"}
+STEP = Kind("step", Step, STEP_KEY, insert_step())
+
+
+@dataclass(frozen=True, slots=True)
+class TimedStep(Step):
+    """A checkpoint that also registers until when it would have waited, as the step after it (COM-3)."""
+
+    deadline: str | None
+
+
+INSERT_DEADLINE = """
+insert into {operation_outputs}
+       (workflow_uuid, function_id, function_name, output, serialization, started_at_epoch_ms, completed_at_epoch_ms,
+        application_name, retention_timestamp)
+select r.workflow_id, r.step_id + 1, 'DBOS.sleep', r.deadline, 'portable_json', r.started_at_ms, r.started_at_ms,
+       r.application_name, {now_ms}
+  from {rows}
+ where {took} and r.deadline is not null
+    on conflict do nothing
+"""
+TIMED_STEP = Kind("timed_step", TimedStep, STEP_KEY, insert_step(), (INSERT_DEADLINE,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +90,12 @@ class Recorded:
 
 def judge_step(session: Session, step: Step) -> None:
     """Tell why a checkpoint did not take: return when it stands (its reply was lost), else raise."""
+    if not judge_act(session, step):
+        raise DBOSStepNondeterminismError(step.workflow_id, step.step_id)
+
+
+def judge_act(session: Session, step: Step) -> bool:
+    """Tell whether a step that depends on more than its run stands after all; False: what it depends on is not so."""
     judge_owner(session, step.workflow_id, step.owner)
     row = session.one(
         """
@@ -77,8 +106,9 @@ def judge_step(session: Session, step: Step) -> None:
         id=step.workflow_id,
         step_id=step.step_id,
     )
-    if row != (step.name, step.completed_at_ms, step.child_id):
+    if row is not None and row != (step.name, step.completed_at_ms, step.child_id):
         raise DBOSStepNondeterminismError(step.workflow_id, step.step_id)
+    return row is not None
 
 
 def history(session: Session, workflow_ids: Sequence[str]) -> dict[str, dict[int, Recorded]]:
