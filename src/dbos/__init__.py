@@ -42,12 +42,13 @@ from ._ops.steps import StepReservation
 from ._queue import Queue
 
 if TYPE_CHECKING:
+    from .integrations.async_datasource import AsyncSQLAlchemyDatasource
     from .integrations.datasource import SQLAlchemyDatasource
 
 __version__ = VERSION
 
 # What needs a heavy package is imported when it is first asked for.
-_ON_FIRST_USE = {"SQLAlchemyDatasource": "datasource"}
+_ON_FIRST_USE = {"AsyncSQLAlchemyDatasource": "async_datasource", "SQLAlchemyDatasource": "datasource"}
 
 
 def __getattr__(name: str) -> Any:
@@ -62,6 +63,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AsyncSQLAlchemyDatasource",
     "DBOS",
     "DBOSConfig",
     "DBOSConfiguredInstance",

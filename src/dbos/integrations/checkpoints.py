@@ -7,21 +7,16 @@ that both colours share it. When what is written is `exactly_once`'s business.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
 from .._error import DBOSException, DBOSInitializationError
 from .._store.address import quote
-from .retrying import is_transient, waits
-
-T = TypeVar("T")
-
-logger = logging.getLogger("dbos")
+from .retrying import Patience
 
 DATASOURCE_VERSION = 1
 MIGRATION_BOUND_SEC = 30.0
@@ -182,25 +177,25 @@ def refuse_role(table: Table, role: str | None) -> None:
         raise DBOSException("application_role cannot be granted anything on SQLite, which has no roles")
 
 
+def migrating_works(table: Table, role: str | None) -> list[Callable[[Connection], None]]:
+    """Return what is to be done in one transaction to migrate, and to let a role use the tables."""
+    works: list[Callable[[Connection], None]] = [lambda connection: migrate(connection, table)]
+    if role is not None:
+        works.append(lambda connection: grant(connection, table, role))
+    return works
+
+
 def in_one_transaction(engine: Engine, table: Table, *works: Callable[[Connection], None]) -> None:
     """Run schema work in one transaction; try again, for half a minute, when concurrent creators are in the way."""
-    over = time.monotonic() + MIGRATION_BOUND_SEC
-    for seconds in waits():
+    patience = Patience(MIGRATION_BOUND_SEC)
+    while True:
         try:
             with migrating(engine, table).begin() as connection:
                 for work in works:
                     work(connection)
             return
         except Exception as error:
-            if time.monotonic() > over or not is_transient(error) or _cannot_connect(error):
-                raise
-            logger.debug("Schema work is repeated in %.3f s: %s", seconds, error)
-            time.sleep(seconds)
-
-
-def _cannot_connect(error: Exception) -> bool:
-    """Tell whether no connection could be made at all, which is reported at once: a wrong URL is likelier."""
-    return getattr(error, "statement", None) is None and not getattr(error, "connection_invalidated", False)
+            time.sleep(patience.after(error))
 
 
 def migrating(engine: Any, table: Table) -> Any:

@@ -49,10 +49,9 @@ class Datasource:
         self.database_url = database_url
         self.engine = engine
         self.created_engine = created
-        dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgres"
         self.schema = schema or "dbos"
         self.serializer: Serializer = serializer or PickleSerializer()
-        self._table = Table(dialect, None if dialect == "sqlite" else self.schema)
+        self._table = table_of(engine, self.schema)
         self._session: ContextVar[Any] = ContextVar("dbos_datasource_session", default=None)
 
     def __repr__(self) -> str:
@@ -91,8 +90,8 @@ class Datasource:
             await check()
 
 
-async def _unchecked() -> None:
-    pass
+async def unchecked() -> None:
+    """Let a deletion stand."""
 
 
 class SQLAlchemyDatasource(Datasource):
@@ -170,22 +169,16 @@ class SQLAlchemyDatasource(Datasource):
             SQLAlchemyDatasource.migrate("postgresql://admin@localhost/shop", application_role="shop")
         """
         engine = blocking_engine(database_url, None)
-        table = _table(engine, schema)
+        table = table_of(engine, schema)
         checkpoints.refuse_role(table, application_role)
-        works = [lambda connection: checkpoints.migrate(connection, table)]
-        if application_role is not None:
-            role = application_role
-            works.append(lambda connection: checkpoints.grant(connection, table, role))
         try:
-            checkpoints.in_one_transaction(engine, table, *works)
+            checkpoints.in_one_transaction(engine, table, *checkpoints.migrating_works(table, application_role))
         finally:
             engine.dispose()
 
     def run_migrations(self) -> None:
         """Create or migrate the tables."""
-        checkpoints.in_one_transaction(
-            self.engine, self._table, lambda connection: checkpoints.migrate(connection, self._table)
-        )
+        checkpoints.in_one_transaction(self.engine, self._table, *checkpoints.migrating_works(self._table, None))
 
     def verify_migrations(self) -> None:
         """Raise `DBOSInitializationError` when the tables are missing or behind."""
@@ -253,10 +246,11 @@ class SQLAlchemyDatasource(Datasource):
 
     async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
         """Forget a workflow's outcomes from a step on (DS-31)."""
-        await io.query(run_now, self._drop(workflow_id, from_step_id, _unchecked))
+        await io.query(run_now, self._drop(workflow_id, from_step_id, unchecked))
 
 
-def _table(engine: Any, schema: str | None) -> Table:
+def table_of(engine: Any, schema: str | None) -> Table:
+    """Return the table of outcomes in an engine's database."""
     is_sqlite = engine.dialect.name == "sqlite"
     return Table("sqlite" if is_sqlite else "postgres", None if is_sqlite else schema or "dbos")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -21,6 +22,21 @@ def waits() -> Iterator[float]:
     while True:
         yield seconds
         seconds = min(LONGEST_SEC, seconds * GROWTH)
+
+
+class Patience:
+    """How long concurrent schema work in the way is waited for; a database that cannot be reached is not."""
+
+    def __init__(self, bound_sec: float) -> None:
+        self._over = time.monotonic() + bound_sec
+        self._waits = waits()
+
+    def after(self, error: Exception) -> float:
+        """Return the seconds to wait before another try; raise the error when none is worth while."""
+        unreachable = getattr(error, "statement", None) is None and not getattr(error, "connection_invalidated", False)
+        if unreachable or time.monotonic() > self._over or not is_transient(error):
+            raise error
+        return next(self._waits)
 
 
 def is_transient(error: BaseException) -> bool:
