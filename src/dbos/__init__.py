@@ -31,6 +31,7 @@ from ._model.records import (
     SendMessage,
     StepInfo,
     StepOptions,
+    VersionInfo,
     WorkflowIDReusePolicy,
     WorkflowStatus,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "StepInfo",
     "StepOptions",
     "StepReservation",
+    "VersionInfo",
     "WorkflowHandle",
     "WorkflowHandleAsync",
     "WorkflowIDReusePolicy",

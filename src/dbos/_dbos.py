@@ -12,7 +12,21 @@ from ._engine import color
 from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
-from ._ops import enqueue, events, executors, messages, queues, search, steps, timers, waiting, workflows
+from ._ops import (
+    enqueue,
+    events,
+    executors,
+    messages,
+    metrics,
+    patches,
+    queues,
+    search,
+    steps,
+    timers,
+    versions,
+    waiting,
+    workflows,
+)
 
 T = TypeVar("T")
 
@@ -169,6 +183,8 @@ class DBOS:
     get_workflow_status_async = verb_async(workflows.get_workflow_status)
     list_workflows = verb(search.list_workflows)
     list_workflows_async = verb_async(search.list_workflows)
+    list_queued_workflows = verb(search.list_queued_workflows)
+    list_queued_workflows_async = verb_async(search.list_queued_workflows)
     list_workflow_steps = verb(workflows.list_workflow_steps)
     list_workflow_steps_async = verb_async(workflows.list_workflow_steps)
     wait_first = verb(workflows.wait_first)
@@ -181,6 +197,26 @@ class DBOS:
     resume_workflow_async = verb_async(workflows.resume_workflow)
     resume_workflows = verb(workflows.resume_workflows)
     resume_workflows_async = verb_async(workflows.resume_workflows)
+
+    # --- counting
+    get_workflow_aggregates = verb(metrics.get_workflow_aggregates)
+    get_workflow_aggregates_async = verb_async(metrics.get_workflow_aggregates)
+    get_step_aggregates = verb(metrics.get_step_aggregates)
+    get_step_aggregates_async = verb_async(metrics.get_step_aggregates)
+    get_metrics = verb(metrics.get_metrics)
+    get_metrics_async = verb_async(metrics.get_metrics)
+
+    # --- versions and patches
+    list_application_versions = verb(versions.list_application_versions, check=False)
+    list_application_versions_async = verb_async(versions.list_application_versions)
+    get_latest_application_version = verb(versions.get_latest_application_version, check=False)
+    get_latest_application_version_async = verb_async(versions.get_latest_application_version)
+    set_latest_application_version = verb(versions.set_latest_application_version, check=False)
+    set_latest_application_version_async = verb_async(versions.set_latest_application_version)
+    patch = verb(patches.patch)
+    patch_async = verb_async(patches.patch)
+    deprecate_patch = verb(patches.deprecate_patch)
+    deprecate_patch_async = verb_async(patches.deprecate_patch)
 
     # --- queues
     register_queue = verb(queues.register_queue)

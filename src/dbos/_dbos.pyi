@@ -15,12 +15,14 @@ from dbos._model.records import (
     SendMessage,
     StepInfo,
     StepOptions,
+    VersionInfo,
     WorkflowStatus,
 )
 from dbos._model.serialize import WorkflowSerializationFormat
 from dbos._model.validate import ValidateArgs
 from dbos._ops.enqueue import Call
 from dbos._ops.queues import Conflict
+from dbos._ops.search import Texts
 from dbos._ops.steps import StepReservation
 
 P = ParamSpec("P")
@@ -533,6 +535,82 @@ class DBOS:
         """
 
     @staticmethod
+    def list_queued_workflows(
+        *,
+        workflow_ids: list[str] | None = None,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        sort_desc: bool = False,
+        workflow_id_prefix: str | list[str] | None = None,
+        load_input: bool = True,
+        load_output: bool = True,
+        executor_id: str | list[str] | None = None,
+        is_fork: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+        application_name: str | list[str] | None = None,
+        shard_key: str | list[str] | None = None,
+        parent_shard_key: str | list[str] | None = None,
+    ) -> list[WorkflowStatus]:
+        """List workflows that are on a queue, waiting, delayed or running, oldest first; else as `list_workflows`.
+
+        An explicit `status` replaces that set.
+
+            DBOS.list_queued_workflows(queue_name="reports", load_input=False)
+        """
+
+    @staticmethod
+    async def list_queued_workflows_async(
+        *,
+        workflow_ids: list[str] | None = None,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        sort_desc: bool = False,
+        workflow_id_prefix: str | list[str] | None = None,
+        load_input: bool = True,
+        load_output: bool = True,
+        executor_id: str | list[str] | None = None,
+        is_fork: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+        application_name: str | list[str] | None = None,
+        shard_key: str | list[str] | None = None,
+        parent_shard_key: str | list[str] | None = None,
+    ) -> list[WorkflowStatus]:
+        """List workflows that are on a queue, waiting, delayed or running, oldest first; else as `list_workflows`.
+
+        An explicit `status` replaces that set.
+
+            DBOS.list_queued_workflows(queue_name="reports", load_input=False)
+        """
+
+    @staticmethod
     def list_workflow_steps(
         workflow_id: str,
         *,
@@ -664,6 +742,258 @@ class DBOS:
         Raises `DBOSNonExistentWorkflowError` naming every unknown id; then nothing is resumed.
 
             DBOS.resume_workflows(["order-17"])
+        """
+
+    @staticmethod
+    def get_workflow_aggregates(
+        *,
+        group_by_status: bool = False,
+        group_by_name: bool = False,
+        group_by_queue_name: bool = False,
+        group_by_executor_id: bool = False,
+        group_by_application_version: bool = False,
+        group_by_application_name: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_min_created_at: bool = False,
+        select_max_queue_wait_ms: bool = False,
+        select_max_total_latency_ms: bool = False,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        executor_id: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        workflow_ids: list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        schedule_name: str | list[str] | None = None,
+        application_name: str | list[str] | None = None,
+        was_forked_from: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure workflows by group; times and durations are milliseconds, buckets those of creation.
+
+        The filters are those of `list_workflows`; without `application_name`, those of this application and unclaimed ones.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            DBOS.get_workflow_aggregates(group_by_status=True, select_count=True)
+        """
+
+    @staticmethod
+    async def get_workflow_aggregates_async(
+        *,
+        group_by_status: bool = False,
+        group_by_name: bool = False,
+        group_by_queue_name: bool = False,
+        group_by_executor_id: bool = False,
+        group_by_application_version: bool = False,
+        group_by_application_name: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_min_created_at: bool = False,
+        select_max_queue_wait_ms: bool = False,
+        select_max_total_latency_ms: bool = False,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        executor_id: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        workflow_ids: list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        schedule_name: str | list[str] | None = None,
+        application_name: str | list[str] | None = None,
+        was_forked_from: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure workflows by group; times and durations are milliseconds, buckets those of creation.
+
+        The filters are those of `list_workflows`; without `application_name`, those of this application and unclaimed ones.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            DBOS.get_workflow_aggregates(group_by_status=True, select_count=True)
+        """
+
+    @staticmethod
+    def get_step_aggregates(
+        *,
+        group_by_function_name: bool = False,
+        group_by_status: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_max_duration_ms: bool = False,
+        status: str | list[str] | None = None,
+        function_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        application_name: str | list[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure recorded steps by group, built-in ones too; buckets are those of completion.
+
+        `status` is `SUCCESS` or `ERROR`.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            DBOS.get_step_aggregates(group_by_function_name=True, select_max_duration_ms=True)
+        """
+
+    @staticmethod
+    async def get_step_aggregates_async(
+        *,
+        group_by_function_name: bool = False,
+        group_by_status: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_max_duration_ms: bool = False,
+        status: str | list[str] | None = None,
+        function_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        application_name: str | list[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure recorded steps by group, built-in ones too; buckets are those of completion.
+
+        `status` is `SUCCESS` or `ERROR`.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            DBOS.get_step_aggregates(group_by_function_name=True, select_max_duration_ms=True)
+        """
+
+    @staticmethod
+    def get_metrics(start_time: str, end_time: str, application_name: Texts = None) -> list[dict[str, Any]]:
+        """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
+
+        Raises `ValueError` for a malformed time.
+
+            DBOS.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
+        """
+
+    @staticmethod
+    async def get_metrics_async(start_time: str, end_time: str, application_name: Texts = None) -> list[dict[str, Any]]:
+        """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
+
+        Raises `ValueError` for a malformed time.
+
+            DBOS.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
+        """
+
+    @staticmethod
+    def list_application_versions() -> list[VersionInfo]:
+        """Return the versions of this application and unclaimed ones, the latest first.
+
+        Raises `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+            [version["version_name"] for version in DBOS.list_application_versions()]
+        """
+
+    @staticmethod
+    async def list_application_versions_async() -> list[VersionInfo]:
+        """Return the versions of this application and unclaimed ones, the latest first.
+
+        Raises `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+            [version["version_name"] for version in DBOS.list_application_versions()]
+        """
+
+    @staticmethod
+    def get_latest_application_version() -> VersionInfo:
+        """Return the latest version of this application; it runs the workflows that carry no version.
+
+        Raises `DBOSException` when none is registered.
+
+            DBOS.get_latest_application_version()["version_name"]
+        """
+
+    @staticmethod
+    async def get_latest_application_version_async() -> VersionInfo:
+        """Return the latest version of this application; it runs the workflows that carry no version.
+
+        Raises `DBOSException` when none is registered.
+
+            DBOS.get_latest_application_version()["version_name"]
+        """
+
+    @staticmethod
+    def set_latest_application_version(version_name: str, *, application_name: str | None = None) -> None:
+        """Make a registered version the latest one; an unknown name changes nothing.
+
+        Raises `DBOSException` when another application owns the version.
+
+            DBOS.set_latest_application_version(DBOS.application_version)
+        """
+
+    @staticmethod
+    async def set_latest_application_version_async(version_name: str, *, application_name: str | None = None) -> None:
+        """Make a registered version the latest one; an unknown name changes nothing.
+
+        Raises `DBOSException` when another application owns the version.
+
+            DBOS.set_latest_application_version(DBOS.application_version)
+        """
+
+    @staticmethod
+    def patch(patch_name: str) -> bool:
+        """Tell whether this execution takes the new branch: true unless it had already passed this place.
+
+        Raises `DBOSException` outside workflow code, `DBOSPatchNondeterminismError` when called concurrently with other
+        operations of the workflow.
+
+            if DBOS.patch("charge-first"):
+                charge(order)
+        """
+
+    @staticmethod
+    async def patch_async(patch_name: str) -> bool:
+        """Tell whether this execution takes the new branch: true unless it had already passed this place.
+
+        Raises `DBOSException` outside workflow code, `DBOSPatchNondeterminismError` when called concurrently with other
+        operations of the workflow.
+
+            if DBOS.patch("charge-first"):
+                charge(order)
+        """
+
+    @staticmethod
+    def deprecate_patch(patch_name: str) -> bool:
+        """Pass over the marker that `patch` left, if there is one; always true. For when no old execution is left.
+
+        Raises `DBOSException` outside workflow code.
+
+            DBOS.deprecate_patch("charge-first")
+            charge(order)
+        """
+
+    @staticmethod
+    async def deprecate_patch_async(patch_name: str) -> bool:
+        """Pass over the marker that `patch` left, if there is one; always true. For when no old execution is left.
+
+        Raises `DBOSException` outside workflow code.
+
+            DBOS.deprecate_patch("charge-first")
+            charge(order)
         """
 
     @staticmethod

@@ -244,9 +244,10 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     node = application.runtime
     if node is None:
         return
-    claiming, *others = application.services
-    claiming.ask_to_stop()
-    claiming.join(JOIN_SEC)
+    claiming, others = application.services[:1], application.services[1:]  # none when the launch failed early
+    for service in claiming:
+        service.ask_to_stop()
+        service.join(JOIN_SEC)
     if application.lease is not None:
         application.lease.drain()
     if completion_timeout_sec > 0:

@@ -11,6 +11,7 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {skip_locked:w}     the same, passing over rows that others hold
     {nowait:w}          the same, failing when others hold one
     {in:ids}            membership of the list parameter `ids`
+    {starts:id}         that a text starts with the parameter `id`, by an index where the collation allows it
     {list:ids}          the list parameter `ids` as rows of `k`, column `value`
     {any_of} {end_any}  membership of the ids that the select in between finds, looked up one by one
     {each} {end_each}   join each row of `k` with the rows `w` whose ids the select in between finds for it
@@ -69,6 +70,7 @@ _POSTGRES = {
     "skip_locked": "for no key update of {0} skip locked",
     "nowait": "for no key update of {0} nowait",
     "in": "= any(:{0})",
+    "starts": r"like replace(replace(replace(:{0}, '\', '\\'), '%', '\%'), '_', '\_') || '%'",
     "list": "unnest(cast(:{0} as text[])) as k(value)",
     "any_of": "= any(array(",
     "end_any": "))",
@@ -92,6 +94,7 @@ _SQLITE = {
     "skip_locked": "",
     "nowait": "",
     "in": "in (select value from json_each(:{0}))",
+    "starts": "between :{0} and :{0} || char(1114111)",  # no character sorts after that one
     "list": "json_each(:{0}) k",
     "any_of": "in (",
     "end_any": ")",
