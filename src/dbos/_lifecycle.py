@@ -53,6 +53,8 @@ class Application:
         self.alert_handler: AlertHandler | None = None
         self.runtime: Runtime | None = None
         self.services: list[Service] = []
+        self.shared: dict[type, Any] = {}  # datasources on this application's database
+        self.closers: list[Callable[[], None]] = []  # of what others opened for this application
         self.lease: Lease | None = None
 
 
@@ -260,6 +262,8 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     for service in others:
         service.join(JOIN_SEC)
     node.threads.close()
+    for close in application.closers:
+        close()
     node.abandon_runs()
     node.journal.stop()
     if application.lease is not None:
@@ -349,6 +353,13 @@ def migrate(
     if sharding:
         raise DBOSInitializationError("sharding is not available in this implementation")
     migrate_url(system_database_url, schema, application_role)
+
+
+def launched() -> Application:
+    """Return the launched application, or raise what is missing."""
+    if _application is None or _application.runtime is None:
+        raise too_early()
+    return _application
 
 
 def _constructed() -> Application:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.pool import NullPool
 
+from .. import _lifecycle
 from .._engine.color import Io
 from .._engine.context import Run
 from .._engine.runtime import installed
@@ -18,7 +20,15 @@ from .._model.outcome import unwrap
 from .._model.serialize import Serializer
 from . import checkpoints
 from .checkpoints import Table
-from .datasource import Datasource, DatasourceOptions, IsolationLevel, table_of, unchecked
+from .datasource import (
+    Datasource,
+    DatasourceOptions,
+    IsolationLevel,
+    SQLAlchemyDatasource,
+    application_database,
+    table_of,
+    unchecked,
+)
 from .engines import check_sessions, looping_engine
 from .exactly_once import LOOPING, LoopingPort, transact
 from .retrying import Patience
@@ -104,6 +114,23 @@ class AsyncSQLAlchemyDatasource(Datasource):
             await _in_one_transaction(engine, table, *checkpoints.migrating_works(table, application_role))
         finally:
             await engine.dispose()
+
+    @staticmethod
+    def for_application() -> AsyncSQLAlchemyDatasource:
+        """Return the async twin of `SQLAlchemyDatasource.for_application()`, which creates the tables of both.
+
+        Its connections are not pooled, so that it serves any number of event loops at once.
+
+            shop = AsyncSQLAlchemyDatasource.for_application()
+        """
+        SQLAlchemyDatasource.for_application()
+        application = _lifecycle.launched()
+        url, schema = application_database(application)
+        datasource = AsyncSQLAlchemyDatasource(
+            database_url=url, engine_kwargs={"poolclass": NullPool}, engine=None, schema=schema, serializer=None
+        )
+        shared: AsyncSQLAlchemyDatasource = application.shared.setdefault(AsyncSQLAlchemyDatasource, datasource)
+        return shared
 
     async def run_migrations(self) -> None:
         """Create or migrate the tables."""

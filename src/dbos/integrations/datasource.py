@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
@@ -16,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.orm import sessionmaker as Sessionmaker
 
+from .. import _lifecycle
 from .._engine import datasources
 from .._engine.color import Io, run_now
 from .._engine.context import Run
@@ -176,6 +178,26 @@ class SQLAlchemyDatasource(Datasource):
         finally:
             engine.dispose()
 
+    @staticmethod
+    def for_application() -> SQLAlchemyDatasource:
+        """Return a datasource on the launched application's own database: its application database, else the system
+        database. There is one per launch; `DBOS.destroy()` closes it.
+
+        Raises `DBOSException` when nothing was launched.
+
+            DBOS.launch()
+            shop = SQLAlchemyDatasource.for_application()
+        """
+        application = _lifecycle.launched()
+        with _for_application:
+            if SQLAlchemyDatasource not in application.shared:
+                url, schema = application_database(application)
+                datasource = SQLAlchemyDatasource.create(url, schema=schema)
+                application.shared[SQLAlchemyDatasource] = datasource
+                application.closers.append(datasource.engine.dispose)
+        shared: SQLAlchemyDatasource = application.shared[SQLAlchemyDatasource]
+        return shared
+
     def run_migrations(self) -> None:
         """Create or migrate the tables."""
         checkpoints.in_one_transaction(self.engine, self._table, *checkpoints.migrating_works(self._table, None))
@@ -247,6 +269,19 @@ class SQLAlchemyDatasource(Datasource):
     async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
         """Forget a workflow's outcomes from a step on (DS-31)."""
         await io.query(run_now, self._drop(workflow_id, from_step_id, unchecked))
+
+
+_for_application = threading.Lock()
+
+
+def application_database(application: _lifecycle.Application) -> tuple[str, str]:
+    """Return the URL of an application's own database, and the schema of our tables there."""
+    settings = application.settings
+    url = settings.application_database_url or settings.system_database_url
+    if settings.system_database_engine is not None and settings.application_database_url is None:
+        url = settings.system_database_engine.url.render_as_string(hide_password=False)
+    assert url is not None
+    return url, settings.system_schema
 
 
 def table_of(engine: Any, schema: str | None) -> Table:
