@@ -233,6 +233,7 @@ class DBOS:
     # --- executors
     list_executors = verb(executors.list_executors)
     list_executors_async = verb_async(executors.list_executors)
+
     # --- messages
     send = verb(messages.send)
     send_async = verb_async(messages.send)

@@ -17,6 +17,7 @@ from .._store.messages import Stored
 # A message that another process sent earlier, but committed later, is overtaken by no more than what is read here: it
 # must be little and young (MSG-21).
 FRESH_SEC = 0.1
+READ_FACTOR = 4  # unless reading itself takes long: it must not become the main work
 MOST_AHEAD = 256
 MOST_AHEAD_CHARACTERS = 1_000_000
 
@@ -28,13 +29,13 @@ class Inbox:
         self._lock = threading.Lock()
         self._waiting: deque[Stored] = deque()
         self._in_flight: dict[str, Entry[Any]] = {}
-        self._read_at = 0.0
+        self._fresh_until = 0.0
         self.ahead = 2  # how many messages to read: more when reading more has proved useful
 
     def take(self, now: float, append: Callable[[Stored], Entry[Any]]) -> tuple[Stored, Entry[Any]] | None:
         """Append the receipt of the oldest message that nobody tries for, if one is known; `now` is monotonic."""
         with self._lock:
-            if now - self._read_at > FRESH_SEC:
+            if now > self._fresh_until:
                 self._waiting.clear()
             while self._waiting:
                 stored = self._waiting[0]
@@ -46,11 +47,11 @@ class Inbox:
                 self._waiting.popleft()
             return None
 
-    def fill(self, now: float, found: Sequence[Stored]) -> None:
-        """Note what a read that began at `now` found."""
+    def fill(self, found: Sequence[Stored], began: float, now: float) -> None:
+        """Note what a read found that began then and ended `now`, in monotonic seconds."""
         with self._lock:
             self._waiting = deque(found)
-            self._read_at = now
+            self._fresh_until = now + max(FRESH_SEC, READ_FACTOR * (now - began))
             self._in_flight = {key: entry for key, entry in self._in_flight.items() if not entry.done}
             if len(found) == self.ahead:
                 short = sum(len(stored.message) for stored in found) * 4 < MOST_AHEAD_CHARACTERS

@@ -249,11 +249,11 @@ async def _receive(
         if taken is None:
             if looked:
                 return None
-            now = node.clock.monotonic_sec()
+            began = node.clock.monotonic_sec()
             found = await io.query(
                 node.database.read, lambda session: store.oldest(session, run.workflow_id, topic, inbox.ahead)
             )
-            inbox.fill(now, found)
+            inbox.fill(found, began, node.clock.monotonic_sec())
             looked = True
             continue
         entry = taken[1]
