@@ -135,10 +135,11 @@ def _launch(application: Application) -> None:
     node.threads.adopt_main_loop()
     _register_version(node)
     application.lease = lease = _take_lease(node)
-    pending = [] if settings.cloud else _pending(node)
+    ended = None if lease is None else lease.ended_here()
+    pending = [] if settings.cloud else _pending(node, ended)
 
     dispatcher = Dispatcher(node, application.listened)
-    sweeper = Sweeper(node, dispatcher)
+    sweeper = Sweeper(node, dispatcher, lease)
     node.wake_dispatcher, node.wake_sweeper, node.slots.freed = dispatcher.enqueued, sweeper.wake, dispatcher.freed
     node.listened, node.queue_of = application.listened, queue_of
     node.queue_changed = dispatcher.changed
@@ -150,7 +151,7 @@ def _launch(application: Application) -> None:
     for service in application.services:
         service.start()
     if pending:
-        node.threads.pool.submit(requeue, node, pending, [node.executor_id], INTERNAL_QUEUE)
+        node.threads.pool.submit(requeue, node, pending, [node.executor_id], INTERNAL_QUEUE, ended)
     logger.info("DBOS launched!")
 
 
@@ -176,9 +177,9 @@ def _take_lease(node: Runtime) -> Lease | None:
     return lease
 
 
-def _pending(node: Runtime) -> list[str]:
+def _pending(node: Runtime, ended: list[str] | None) -> list[str]:
     """Read what was interrupted, before this process can start or claim anything (RV-10)."""
-    pending = node.database.read(lambda session: workflows.pending_of(session, node.scope, [node.executor_id]))
+    pending = node.database.read(lambda session: workflows.pending_of(session, node.scope, [node.executor_id], ended))
     if pending:
         logger.info("Recovering %d workflows from application version %s", len(pending), node.version)
     else:

@@ -32,15 +32,22 @@ logger = logging.getLogger("dbos")
 REQUEUE_ROWS = 1000
 
 
-def requeue(node: Runtime, workflow_ids: list[str], executor_ids: list[str], queue_name: str) -> None:
-    """Put interrupted runs back on their queues, in batches that never hold rows for long (RV-20, RV-23)."""
+def requeue(
+    node: Runtime, workflow_ids: list[str], executor_ids: list[str], queue_name: str, ended: list[str] | None
+) -> None:
+    """Put interrupted runs back on their queues, in batches that never hold rows for long (RV-20, RV-23).
+
+    What a live process runs is left to it, unless `ended` is None: then there are no leases.
+    """
     for batch in chunks(workflow_ids, REQUEUE_ROWS):
-        node.database.transact(partial(_requeue_batch, batch, executor_ids, queue_name))
+        node.database.transact(partial(_requeue_batch, batch, executor_ids, queue_name, ended))
         node.wake_dispatcher(None, None)
 
 
-def _requeue_batch(batch: list[str], executor_ids: list[str], queue_name: str, session: Session) -> int:
-    return workflows.requeue(session, batch, executor_ids, queue_name)
+def _requeue_batch(
+    batch: list[str], executor_ids: list[str], queue_name: str, ended: list[str] | None, session: Session
+) -> int:
+    return workflows.requeue(session, batch, executor_ids, queue_name, ended)
 
 
 def dispatch(node: Runtime, claimed: list[Claimed]) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .._engine.process import Process
+from .._engine.process import Process, has_ended
 from .._engine.runtime import Runtime
 from .._store import leases
 from .._store.database import ConnectionLost, Session
-from .._store.leases import Holder
+from .._store.leases import Holder, Other
 from .service import Service
 
 logger = logging.getLogger("dbos")
@@ -28,7 +28,9 @@ class Lease(Service):
         self._node = node
         self._lease_sec = node.settings.executor_lease_sec
         self._lease_ms = int(1000 * self._lease_sec)
-        self._holder = Holder(
+        self._renewed_at = self._steady_since = float("-inf")  # monotonic seconds
+        self.process = process
+        self.holder = Holder(
             node.incarnation,
             node.executor_id,
             node.application_name,
@@ -41,15 +43,31 @@ class Lease(Service):
 
     def take(self) -> None:
         """Take the lease, before anything runs under it."""
-        self._node.database.transact(lambda session: leases.take(session, self._holder, self._lease_ms))
+        self._node.database.transact(lambda session: leases.take(session, self.holder, self._lease_ms))
+        self._renewed_at = self._node.clock.monotonic_sec()
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether this process has renewed its own lease in time for as long as others may need to renew theirs.
+
+        After an outage of the database, or when this process was suspended, every other lease may look run out.
+        """
+        now = self._node.clock.monotonic_sec()
+        return self._is_in_time(now) and now - self._steady_since >= self._lease_sec
+
+    def ended_here(self) -> list[str]:
+        """Read whose leases were those of processes of this machine that do not exist any more."""
+        here = self.process
+        found = self._node.database.read(lambda session: leases.of_machine(session, here.host, here.boot_id))
+        return [other.incarnation for other in found if ended_here(other, here)]
 
     def drain(self) -> None:
         """Say that this process is shutting down."""
-        self._say(lambda session: leases.drain(session, self._holder.incarnation))
+        self._say(lambda session: leases.drain(session, self.holder.incarnation))
 
     def drop(self) -> None:
         """Give the lease up, so that others adopt at once what is left."""
-        self._say(lambda session: leases.drop(session, self._holder.incarnation))
+        self._say(lambda session: leases.drop(session, self.holder.incarnation))
 
     def _say(self, work: Callable[[Session], None]) -> None:
         """Tell others something that they would find out in time: a database that is away keeps nobody waiting."""
@@ -68,9 +86,17 @@ class Lease(Service):
             return min(RETRY_SEC, self._lease_sec / 6)
         return self._lease_sec / 3
 
+    def _is_in_time(self, now: float) -> bool:
+        return now - self._renewed_at < 2 / 3 * self._lease_sec
+
     def _renew(self) -> None:
-        database = self._node.database
-        if database.attempt(lambda session: leases.renew(session, self._holder.incarnation, self._lease_ms)):
+        database, now = self._node.database, self._node.clock.monotonic_sec()
+        in_time = self._is_in_time(now)
+        kept = database.attempt(lambda session: leases.renew(session, self.holder.incarnation, self._lease_ms))
+        if not in_time:
+            self._steady_since = now
+        self._renewed_at = now
+        if kept:
             return
         logger.warning(
             "The lease of this process ran out, and others took over its workflows: what still runs of them here "
@@ -78,3 +104,10 @@ class Lease(Service):
             self._lease_sec,
         )
         self.take()
+
+
+def ended_here(other: Other, here: Process) -> bool:
+    """Tell whether the holder of a lease was a process of this machine and boot that does not exist any more."""
+    if (other.host, other.boot_id) != (here.host, here.boot_id):
+        return False
+    return has_ended(Process(other.host, other.boot_id, other.pid, other.process_started))

@@ -1,7 +1,7 @@
 """The sweeper: looks once a second, with one statement, at what there is to do for this process's application.
 
-Cancels what is overdue, lets onto their queues the runs whose delay is over, and tells the dispatcher which queues
-are registered and which have work. Sleeps less when something is due earlier.
+Cancels what is overdue, lets onto their queues the runs whose delay is over, has the runs of dead processes adopted,
+and tells the dispatcher which queues are registered and which have work. Sleeps less when something is due earlier.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from .._engine.runtime import Runtime
 from .._store import delays, pulse, workflows
 from .._store.pulse import Pulse
+from .adopter import Adopter
 from .dispatcher import Dispatcher
+from .lease import Lease
 from .service import Service
 
 SWEEP_SEC = 1.0
@@ -19,15 +21,19 @@ SWEEP_ROWS = 1000
 class Sweeper(Service):
     """Takes the pulse and acts on what is due (ST-15, ST-19)."""
 
-    def __init__(self, node: Runtime, dispatcher: Dispatcher) -> None:
+    def __init__(self, node: Runtime, dispatcher: Dispatcher, lease: Lease | None) -> None:
         super().__init__("sweeper", self._sweep)
         self._node = node
         self._dispatcher = dispatcher
+        self._holder = lease.holder if lease is not None else None
+        self._adopter = Adopter(node, lease) if lease is not None else None
 
     def look(self) -> Pulse:
         """Take the pulse."""
         node, names, edition = self._node, self._dispatcher.names(), self._dispatcher.edition
-        seen = node.database.seek(lambda session: pulse.take(session, node.scope, names, node.clock.now_ms()))
+        seen = node.database.seek(
+            lambda session: pulse.take(session, node.scope, names, node.clock.now_ms(), self._holder)
+        )
         seen.edition = edition
         return seen
 
@@ -41,6 +47,8 @@ class Sweeper(Service):
                 pause = min(pause, due_in_ms / 1000)
             elif act():
                 pause = 0.0
+        if self._adopter is not None and self._adopter.look(seen.leases):
+            pause = 0.0
         return pause
 
     def _cancel_overdue(self) -> bool:

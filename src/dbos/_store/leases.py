@@ -30,6 +30,41 @@ class Holder:
     process_started: str
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Who holds another lease."""
+
+    incarnation: str
+    executor_id: str
+    host: str
+    boot_id: str
+    pid: int
+    process_started: str
+
+
+# Of a workflow row: no live lease but those of `ended` processes is its owner's.
+UNOWNED = f"""
+   and not exists (
+       select 1
+         from {{executors}} e
+        where e.incarnation = substr(workflow_status.owner_xid, 1, {INCARNATION_LENGTH})
+          and e.expires_at_epoch_ms > {{now_ms}} and not (e.incarnation {{in:ended}}))
+"""
+_OTHER = "select e.incarnation, e.executor_id, e.host, e.boot_id, e.pid, e.process_started from {executors} e"
+
+
+def other(session: Session, incarnation: str) -> Other | None:
+    """Read who holds a lease."""
+    row = session.one(_OTHER + " where e.incarnation = :incarnation", incarnation=incarnation)
+    return None if row is None else Other(*row)
+
+
+def of_machine(session: Session, host: str, boot_id: str) -> list[Other]:
+    """Read who holds leases as a process of this machine."""
+    rows = session.rows(_OTHER + " where e.host = :host and e.boot_id = :boot", host=host, boot=boot_id)
+    return [Other(*row) for row in rows]
+
+
 def are_there(session: Session, dialect: Dialect) -> bool:
     """Tell whether this database has the table of leases."""
     row = session.one("select {is_table:name}", name=dialect.table("executors"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from .._model.queue import QueueSettings
 from .database import Session
+from .leases import Holder
 from .queues import COLUMNS, settings_of
 from .workflows import Scope
 
@@ -22,6 +23,7 @@ class Pulse:
     waiting: list[str] = field(default_factory=list)
     delay_in_ms: int | None = None
     deadline_in_ms: int | None = None
+    leases: dict[str, int | None] = field(default_factory=dict)  # by incarnation: ms left; None: given up
     edition: int = 0  # of the settings the process knew before it asked
 
 
@@ -60,14 +62,34 @@ select 'deadline', null, {_NOTHING}, d.due_ms - {{now_ms}}
 """
 
 
-def take(session: Session, scope: Scope, queue_names: list[str], now_ms: int) -> Pulse:
+# Leases whose holder may be gone: they ran out, or this machine can tell. There is a row a process, no more.
+_LEASES = f"""
+union all
+select 'lease', e.incarnation, {_NOTHING},
+       case when e.expires_at_epoch_ms > 0 then e.expires_at_epoch_ms - {{now_ms}} end
+  from {{executors}} e
+ where e.application_name = :application and e.application_version = :version and e.incarnation <> :incarnation
+   and (e.expires_at_epoch_ms <= {{now_ms}} or (e.host = :host and e.boot_id = :boot))
+"""
+_PULSE_AND_LEASES = _PULSE + _LEASES
+
+
+def take(session: Session, scope: Scope, queue_names: list[str], now_ms: int, holder: Holder | None = None) -> Pulse:
     """Ask what there is to do for this application, on the named queues and on all registered ones.
 
-    Delays count by the caller's clock, deadlines by the database's (ST-15, ST-19).
+    Delays count by the caller's clock, deadlines by the database's (ST-15, ST-19). `holder`, where there are leases:
+    who looks for those of others.
     """
     pulse = Pulse()
     for row in session.rows(
-        _PULSE, application=scope.application_name, version=scope.application_version, names=queue_names, now=now_ms
+        _PULSE if holder is None else _PULSE_AND_LEASES,
+        application=scope.application_name,
+        version=scope.application_version,
+        names=queue_names,
+        now=now_ms,
+        incarnation=holder and holder.incarnation,
+        host=holder and holder.host,
+        boot=holder and holder.boot_id,
     ):
         if row[0] == "queue":
             pulse.queues.append(settings_of(row[1:]))
@@ -75,6 +97,8 @@ def take(session: Session, scope: Scope, queue_names: list[str], now_ms: int) ->
             pulse.waiting.append(row[1])
         elif row[0] == "delay":
             pulse.delay_in_ms = int(row[14])
+        elif row[0] == "lease":
+            pulse.leases[row[1]] = None if row[14] is None else int(row[14])
         else:
             pulse.deadline_in_ms = int(row[14])
     return pulse

@@ -13,6 +13,7 @@ from .._error import (
     DBOSWorkflowConflictIDError,
 )
 from .database import Kind, Session
+from .leases import UNOWNED
 from .signals import Key
 
 # The rows a checkpoint or an outcome may touch: still running, and owned by this execution (ST-20). The coalesce keeps
@@ -405,33 +406,46 @@ def dead_letter(session: Session, workflow_id: str, attempts: int) -> int:
     )
 
 
-def pending_of(session: Session, scope: Scope, executor_ids: list[str]) -> list[str]:
-    """Read the runs that were under way in these executors, at this version (RV-10)."""
+def pending_of(session: Session, scope: Scope, executor_ids: list[str], ended: list[str] | None) -> list[str]:
+    """Read the runs that were under way in these executors, at this version (RV-10).
+
+    With leases, not those of another live process of the same name; `ended` holds the incarnations of processes that
+    do not exist any more, whatever their leases say. None: there are no leases.
+    """
     rows = session.rows(
-        """
+        f"""
         select workflow_uuid
-          from {workflow_status}
-         where status = 'PENDING' and executor_id {in:executors} and application_version = :version
+          from {{workflow_status}}
+         where status = 'PENDING' and executor_id {{in:executors}} and application_version = :version
            and (application_name = :application or application_name is null)
+               {UNOWNED if ended is not None else ""}
          order by created_at
         """,
         executors=executor_ids,
         version=scope.application_version,
         application=scope.application_name,
+        ended=ended,
     )
     return [row[0] for row in rows]
 
 
-def requeue(session: Session, workflow_ids: list[str], executor_ids: list[str], queue_name: str) -> int:
-    """Put interrupted runs back on their queue, or on `queue_name` (ST-24). Repeating it does nothing (RV-21)."""
+def requeue(
+    session: Session, workflow_ids: list[str], executor_ids: list[str], queue_name: str, ended: list[str] | None = None
+) -> int:
+    """Put interrupted runs back on their queue, or on `queue_name` (ST-24). Repeating it does nothing (RV-21).
+
+    `ended` is as in `pending_of`: what a live process has claimed meanwhile is left to it.
+    """
     return session.run(
-        """
-        update {workflow_status}
-           set status = 'ENQUEUED', owner_xid = null, started_at_epoch_ms = null, updated_at = {now_ms},
+        f"""
+        update {{workflow_status}}
+           set status = 'ENQUEUED', owner_xid = null, started_at_epoch_ms = null, updated_at = {{now_ms}},
                queue_name = coalesce(queue_name, :queue)
-         where workflow_uuid {in:ids} and status = 'PENDING' and executor_id {in:executors}
+         where workflow_uuid {{in:ids}} and status = 'PENDING' and executor_id {{in:executors}}
+               {UNOWNED if ended is not None else ""}
         """,
         ids=workflow_ids,
         executors=executor_ids,
         queue=queue_name,
+        ended=ended,
     )
