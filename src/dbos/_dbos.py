@@ -9,7 +9,16 @@ from typing import Any, Generic, TypeVar
 from . import _decorators as decorators
 from . import _lifecycle as lifecycle
 from ._engine import color
-from ._engine.context import Auth, Context, StepStatus, current, enter, require, running_workflow_id
+from ._engine.context import (
+    Auth,
+    Context,
+    StepStatus,
+    application_session,
+    current,
+    enter,
+    require,
+    running_workflow_id,
+)
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
 from ._ops import (
@@ -85,6 +94,13 @@ def _shard_key() -> str | None:
     return None
 
 
+def _sql_session() -> Any:
+    """The SQLAlchemy `Session` of the running `@DBOS.transaction`; AssertionError elsewhere."""
+    session = application_session.get()
+    assert session is not None, "sql_session is available only inside functions decorated with @DBOS.transaction()"
+    return session
+
+
 def _authenticated_user() -> str | None:
     """The authenticated user; AssertionError where there is no DBOS context."""
     return require("authenticated_user").auth.user
@@ -153,6 +169,7 @@ class DBOS:
     # --- decorators
     workflow = staticmethod(decorators.workflow)
     step = staticmethod(decorators.step)
+    transaction = staticmethod(decorators.transaction)
     dbos_class = staticmethod(decorators.dbos_class)
     required_roles = staticmethod(decorators.required_roles)
     default_required_roles = staticmethod(decorators.default_required_roles)
@@ -263,6 +280,7 @@ class DBOS:
     step_id = Variable(_step_id)
     step_status = Variable(_step_status)
     shard_key = Variable(_shard_key)
+    sql_session = Variable(_sql_session)
     authenticated_user = Variable(_authenticated_user)
     authenticated_roles = Variable(_authenticated_roles)
     assumed_role = Variable(_assumed_role)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
+from dbos._decorators import IsolationLevel
 from dbos._engine.context import StepStatus
 from dbos._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from dbos._lifecycle import AlertHandler
@@ -102,6 +103,22 @@ class DBOS:
 
             @DBOS.step(retries_allowed=True)
             def charge(order: Order) -> Receipt: ...
+        """
+
+    @staticmethod
+    def transaction(
+        isolation_level: IsolationLevel = "SERIALIZABLE", *, name: str | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Make a function one exactly-once transaction on the application database, with the session `DBOS.sql_session`.
+
+        Its writes and its checkpoint are one commit. Serialization failures, deadlocks and lost connections run it again.
+        Outside workflows it is the single step of a workflow of its own. New code has `SQLAlchemyDatasource`.
+
+        Raises `DBOSException` for a coroutine function; AssertionError, when called, without `application_database_url`.
+
+            @DBOS.transaction("READ COMMITTED")
+            def order(item: str) -> None:
+                DBOS.sql_session.execute(text("insert into orders (item) values (:item)"), {"item": item})
         """
 
     @staticmethod
@@ -1413,6 +1430,9 @@ class DBOS:
 
     shard_key: ClassVar[str | None]
     """Always None: this system database is not sharded."""
+
+    sql_session: ClassVar[Any]
+    """The SQLAlchemy `Session` of the running `@DBOS.transaction`; AssertionError elsewhere."""
 
     authenticated_user: ClassVar[str | None]
     """The authenticated user; AssertionError where there is no DBOS context."""

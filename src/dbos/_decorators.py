@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from ._engine import step as stepping
 from ._engine import workflow as running
@@ -27,6 +27,7 @@ from ._model.validate import ValidateArgs, make_pydantic_args_validator, pydanti
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+IsolationLevel = Literal["SERIALIZABLE", "REPEATABLE READ", "READ COMMITTED"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Told by `_dbos`, which knows whether an instance was constructed: the error of a call that comes too early (LIF-5,
@@ -187,6 +188,58 @@ def _step_face(info: FunctionInfo, name: str, retry: StepRetry, plain: Callable[
             return plain(*args, **kwargs)
         _check_roles(info, name)
         return unwrap(run_now(stepping.step(node, node.blocking, name, retry, plain, args, kwargs)))
+
+    return _marked(face, info)
+
+
+def transaction(
+    isolation_level: IsolationLevel = "SERIALIZABLE", *, name: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function one exactly-once transaction on the application database, with the session `DBOS.sql_session`.
+
+    Its writes and its checkpoint are one commit. Serialization failures, deadlocks and lost connections run it again.
+    Outside workflows it is the single step of a workflow of its own. New code has `SQLAlchemyDatasource`.
+
+    Raises `DBOSException` for a coroutine function; AssertionError, when called, without `application_database_url`.
+
+        @DBOS.transaction("READ COMMITTED")
+        def order(item: str) -> None:
+            DBOS.sql_session.execute(text("insert into orders (item) values (:item)"), {"item": item})
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        plain = getattr(function, "__func__", function)
+        step_name = name or plain.__qualname__
+        if inspect.iscoroutinefunction(plain):
+            raise DBOSException(
+                f"Function {step_name} is a coroutine function: transactions are plain functions; use "
+                f"AsyncSQLAlchemyDatasource"
+            )
+        REGISTRY.add_step(step_name, "transaction")
+        info = _fresh_info(plain)
+        info.kind, info.step_name = "transaction", step_name
+        face = _transaction_face(info, step_name, isolation_level, plain)
+        info.workflow = Workflow(f"{TEMPORARY_PREFIX}{step_name}", face, info, False, is_temporary=True)
+        REGISTRY.add_workflow(info.workflow)
+        return cast("Callable[P, R]", face)
+
+    return decorate
+
+
+def _transaction_face(info: FunctionInfo, name: str, level: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(plain)
+    def face(*args: Any, **kwargs: Any) -> Any:
+        node = installed()
+        if node is None:
+            raise not_running[0](name)
+        here = current()
+        assert here is None or here.step is None, f"Transaction {name} cannot be called from within a step"
+        if here is None or here.run is None:
+            return unwrap(run_now(running.call(node, node.blocking, method_target(info, args, kwargs))))
+        _check_roles(info, name)
+        from .integrations.transactions import run_transaction
+
+        return unwrap(run_now(run_transaction(node, name, level, plain, args, kwargs)))
 
     return _marked(face, info)
 

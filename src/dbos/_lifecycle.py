@@ -132,6 +132,11 @@ def _launch(application: Application) -> None:
         settings, database, Codec(settings.serializer), REGISTRY, application.version, application.executor_id
     )
     application.runtime = node
+    if settings.application_database_url is not None:
+        from .integrations.transactions import ApplicationDatabase
+
+        node.application_database = ApplicationDatabase(settings, node.codec)
+        application.closers.append(node.application_database.close)
     node.threads.adopt_main_loop()
     _register_version(node)
     application.lease = lease = _take_lease(node)

@@ -84,7 +84,7 @@ def _entry(cls: type[Workflow], body: Callable[..., Any], name: str) -> Callable
     def instance() -> Workflow:
         called = _called.get()
         _called.set(None)  # for this workflow only, not for those it calls
-        return called if type(called) is cls else cls(WorkflowContext.current())
+        return called if called is not None and type(called) is cls else cls(WorkflowContext.current())
 
     def plain(*args: Any, **kwargs: Any) -> Any:
         return body(instance(), *args, **kwargs)

@@ -162,6 +162,10 @@ class Context:
 _current: ContextVar[Context | None] = ContextVar("dbos_context", default=None)
 
 
+# The session of a running `@DBOS.transaction` (TX-2).
+application_session: ContextVar[Any] = ContextVar("dbos_sql_session", default=None)
+
+
 def current() -> Context | None:
     """Return the context here, if any."""
     return _current.get()

@@ -104,6 +104,7 @@ class Runtime(Node):
         self.slots = Slots()
         self.listened: list[str] | None = None  # the queues `listen_queues` named; None: all
         self.tasks: set[Any] = set()  # the loop keeps only weak references to tasks (AS-7)
+        self.application_database: Any = None  # of `@DBOS.transaction`, when one is configured
         self.stopping = False
         self._tokens = itertools.count(1)
         self._idle = threading.Condition()

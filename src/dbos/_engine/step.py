@@ -40,6 +40,9 @@ FRESH_SEC = 0.1
 
 async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T]]) -> T:
     """Run a built-in operation: checkpointed in workflow code, plain anywhere else (COM-4, COM-7, COM-9, COM-11)."""
+    here = current()
+    if here is not None and here.in_transaction:
+        raise Exception(f"Invalid call to `{name}` inside a transaction")  # COM-8
     run = workflow_run()
     if run is None or not isinstance(node, Runtime):
         return await work()

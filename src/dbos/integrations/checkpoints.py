@@ -21,11 +21,11 @@ from .retrying import Patience
 DATASOURCE_VERSION = 1
 MIGRATION_BOUND_SEC = 30.0
 
-_NOW_MS = {
+NOW_MS = {
     "postgres": "(extract(epoch from now()) * 1000.0)::bigint",
     "sqlite": "(cast((julianday('now') - 2440587.5) * 86400000.0 as integer))",
 }
-_INTEGERS = {"postgres": ("integer", "bigint"), "sqlite": ("integer", "integer")}
+INTEGERS = {"postgres": ("integer", "bigint"), "sqlite": ("integer", "integer")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,9 @@ def migrate(connection: Connection, table: Table) -> None:
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _lock_key(table.schema or "")})
     if version_of(connection, table) >= DATASOURCE_VERSION:
         return
-    # Looked up before anything is created: on a prepared database a role needs no right to create (TXN-2).
-    if postgres and not connection.scalar(
-        text("select 1 from pg_catalog.pg_namespace where nspname = :schema"), {"schema": table.schema}
-    ):
-        connection.execute(text(f"create schema {quote(table.schema or '')}"))
-    number, big = _INTEGERS[table.dialect]
+    if postgres:
+        create_schema(connection, table)
+    number, big = INTEGERS[table.dialect]
     if not exists(connection, table, "datasource_outputs"):
         connection.execute(
             text(
@@ -117,7 +114,7 @@ create table {table.qualified("datasource_outputs")} (
     output        text,
     error         text,
     serialization text,
-    created_at    {big} not null default {_NOW_MS[table.dialect]},
+    created_at    {big} not null default {NOW_MS[table.dialect]},
     primary key (workflow_id, step_id)
 )"""
             )
@@ -127,6 +124,16 @@ create table {table.qualified("datasource_outputs")} (
         connection.execute(text(f"create table {versions} (version {big} not null primary key)"))
     connection.execute(text(f"delete from {versions}"))
     connection.execute(text(f"insert into {versions} (version) values ({DATASOURCE_VERSION})"))
+
+
+def create_schema(connection: Connection, table: Table) -> None:
+    """Create the schema on Postgres, if it is not there.
+
+    It is looked up first: on a prepared database a role needs no right to create (TXN-2).
+    """
+    found = text("select 1 from pg_catalog.pg_namespace where nspname = :schema")
+    if not connection.scalar(found, {"schema": table.schema}):
+        connection.execute(text(f"create schema {quote(table.schema or '')}"))
 
 
 def verify(connection: Connection, table: Table) -> None:

@@ -22,6 +22,7 @@ from .._engine.context import Context, Run, StepStatus, current, enter, leave, w
 from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
 from .._engine.threads import Threads
+from .._error import DBOSUnexpectedStepError
 from .._model.outcome import Failure, Outcome, Value
 from .._model.serialize import Codec
 from .checkpoints import Recorded, Step
@@ -219,7 +220,12 @@ async def _find(place: Place, step: Step) -> Recorded | None:
     async with place.port.transaction(lenient(place.port)) as session:
         key = {"workflow_id": step.workflow_id, "step_id": step.step_id}
         row = (await place.port.execute(session, place.table.find, key)).first()
-    return None if row is None else Recorded(*row)
+    if row is None:
+        return None
+    found = Recorded(*row)
+    if found.name and found.name != step.name:
+        raise DBOSUnexpectedStepError(step.workflow_id, step.step_id, step.name, found.name)
+    return found
 
 
 def lenient(port: Port) -> str:
