@@ -479,11 +479,11 @@ async def test_five_hundred_waiting_receivers_hold_no_thread(launch, db):
         await asyncio.sleep(0)
         return sum(await asyncio.gather(*waiting))
 
-    launch()
+    launch(max_executor_threads=8)
     with SetWorkflowID("w"):
         handle = await DBOS.start_workflow_async(program)
     await until(lambda: db.rows("select count(*) as n from {operation_outputs}")[0]["n"] == 500)
-    assert threading.active_count() < 250
+    assert threading.active_count() < 100
     await DBOS.send_bulk_async([SendMessage("w", 1, f"t{n}") for n in range(500)])
     assert await handle.get_result() == 500
 

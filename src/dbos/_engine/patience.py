@@ -7,6 +7,7 @@ the signals.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from .._error import DBOSException
@@ -18,6 +19,8 @@ from .step import record, recorded_value, replayed
 
 T = TypeVar("T")
 
+# What comes this soon is recorded with the deadline: a commit less. A crash before that is one before the wait.
+GRACE_SEC = 0.01
 LONGEST_WAIT_SEC = 86400.0  # one wait at a time; threads cannot sleep for years
 
 
@@ -53,10 +56,13 @@ class Patience:
                 found = await attempt()
                 if found is not None or self._left() <= 0:
                     return found
-                await self._register()
-                await self._io.wait(ticket, min(self._left(), LONGEST_WAIT_SEC))
-            except TimeoutError:
-                continue  # a last attempt, when the time is up
+                if not self._registered:
+                    with suppress(TimeoutError):
+                        await self._io.wait(ticket, min(self._left(), GRACE_SEC))
+                        continue
+                    await self._register()
+                with suppress(TimeoutError):  # then a last attempt
+                    await self._io.wait(ticket, min(self._left(), LONGEST_WAIT_SEC))
             finally:
                 signals.leave(key, ticket)
 
