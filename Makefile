@@ -7,7 +7,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules bench stubs parity format coverage clean
+.PHONY: help demo test torture check rules bench stubs parity format coverage clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: $(VENV)/.base ## Watch orders survive a SIGKILL (DBOS_SYSTEM_DATABASE_URL 
 
 test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=2, PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+torture: $(VENV)/.dev ## Kill and suspend processes at full scale (DBOS_TORTURE_POSTGRES_URL)
+	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import pytest
-from programs import Gate, until
+from programs import Gate, logged, says, until
 
 from dbos import DBOS
 from dbos.error import DBOSInitializationError
@@ -81,3 +81,41 @@ def test_a_launch_that_only_verifies_goes_on_without_our_tables(launch, db):
 def test_a_lease_that_cannot_be_is_refused(seconds):
     with pytest.raises(DBOSInitializationError, match="executor_lease_sec"):
         DBOS(config={"name": "refused", "executor_lease_sec": seconds})
+
+
+async def test_what_no_live_process_can_run_is_counted_and_logged(launch, db):
+    @DBOS.workflow()
+    def program() -> None: ...
+
+    launch(executor_lease_sec=0.5)
+    await DBOS.register_queue_async("old")
+    with logged() as records:
+        options = {"queue_name": "old", "workflow_name": program.__qualname__, "app_version": "v0"}
+        await DBOS.enqueue_workflow_with_options_async(options)
+        (stranded,) = await DBOS.list_stranded_versions_async()
+        await until(lambda: says(records, "version v0 wait"))
+    assert (stranded.application_version, stranded.workflows) == ("v0", 1)
+
+
+def test_what_a_live_process_can_run_is_not_stranded(launch, db):
+    launch()
+    DBOS.register_queue("paused", worker_concurrency=0)
+
+    @DBOS.workflow()
+    def program() -> None: ...
+
+    DBOS.enqueue_workflow("paused", program)
+    assert DBOS.list_stranded_versions() == []
+
+
+async def test_a_lease_that_ran_out_is_taken_again(launch, db):
+    def lease() -> list[dict[str, Any]]:
+        return db.rows("select incarnation from {executors}")
+
+    launch(executor_lease_sec=0.6)
+    before = lease()
+    with logged() as records:
+        db.execute("delete from {executors}")
+        await until(lambda: says(records, "ran out"))
+        await until(lease)
+    assert lease() == before

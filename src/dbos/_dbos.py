@@ -250,6 +250,8 @@ class DBOS:
     # --- executors
     list_executors = verb(executors.list_executors)
     list_executors_async = verb_async(executors.list_executors)
+    list_stranded_versions = verb(executors.list_stranded_versions)
+    list_stranded_versions_async = verb_async(executors.list_stranded_versions)
 
     # --- messages
     send = verb(messages.send)

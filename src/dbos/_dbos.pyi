@@ -16,6 +16,7 @@ from dbos._model.records import (
     SendMessage,
     StepInfo,
     StepOptions,
+    StrandedVersion,
     VersionInfo,
     WorkflowStatus,
 )
@@ -1161,6 +1162,24 @@ class DBOS:
         launched with `executor_lease_sec` 0 are not listed.
 
             [(executor.host, executor.pid, executor.running_workflows) for executor in DBOS.list_executors()]
+        """
+
+    @staticmethod
+    def list_stranded_versions() -> list[StrandedVersion]:
+        """Return the application versions of waiting workflows that no live process can run, the longest waiting first.
+
+        Start a process of that version, or cancel or fork its workflows. Processes without a lease are not known here.
+
+            [(version.application_version, version.workflows) for version in DBOS.list_stranded_versions()]
+        """
+
+    @staticmethod
+    async def list_stranded_versions_async() -> list[StrandedVersion]:
+        """Return the application versions of waiting workflows that no live process can run, the longest waiting first.
+
+        Start a process of that version, or cancel or fork its workflows. Processes without a lease are not known here.
+
+            [(version.application_version, version.workflows) for version in DBOS.list_stranded_versions()]
         """
 
     @staticmethod

@@ -101,6 +101,15 @@ class ExecutorInfo:
     """How many workflows are under way there."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class StrandedVersion:
+    """An application version with workflows that wait, and no live process that can run them. Times are epoch ms."""
+
+    application_version: str
+    workflows: int
+    oldest_created_at: int
+
+
 class WorkflowSchedule(TypedDict):
     """A schedule as it is stored."""
 
@@ -184,6 +193,7 @@ for _class in (
     StepInfo,
     VersionInfo,
     ExecutorInfo,
+    StrandedVersion,
     WorkflowSchedule,
     QueueRateLimit,
     StepOptions,

@@ -1,4 +1,4 @@
-"""The verbs on executors: which processes are alive, and how much each runs.
+"""The verbs on executors: which processes are alive, and how much each runs; what none of them can run.
 
 Leaves leases themselves to `_service.lease`, their rows to `_store.leases`.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from .._engine.color import Io
 from .._engine.runtime import Node
-from .._model.records import ExecutorInfo
-from .._store import leases
+from .._model.records import ExecutorInfo, StrandedVersion
+from .._store import leases, stranded
 from .._store.database import Session
 
 
@@ -29,3 +29,20 @@ async def list_executors(node: Node, io: Io, *, application_name: str | list[str
 
     executors: list[ExecutorInfo] = await io.query(node.database.observe, read)
     return executors
+
+
+async def list_stranded_versions(node: Node, io: Io) -> list[StrandedVersion]:
+    """Return the application versions of waiting workflows that no live process can run, the longest waiting first.
+
+    Start a process of that version, or cancel or fork its workflows. Processes without a lease are not known here.
+
+        [(version.application_version, version.workflows) for version in DBOS.list_stranded_versions()]
+    """
+
+    def read(session: Session) -> list[StrandedVersion]:
+        if not leases.are_there(session, node.database.dialect):
+            return []
+        return stranded.counted(session, node.application_name)
+
+    versions: list[StrandedVersion] = await io.query(node.database.observe, read)
+    return versions

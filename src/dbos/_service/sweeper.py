@@ -47,8 +47,10 @@ class Sweeper(Service):
                 pause = min(pause, due_in_ms / 1000)
             elif act():
                 pause = 0.0
-        if self._adopter is not None and self._adopter.look(seen.leases):
-            pause = 0.0
+        if self._adopter is not None:
+            if self._adopter.look(seen.leases):
+                pause = 0.0
+            self._adopter.report(self._dispatcher.names())
         return pause
 
     def _cancel_overdue(self) -> bool:
