@@ -24,16 +24,19 @@ from ._error import PortableWorkflowError
 from ._migrations import run_dbos_database_migrations
 from ._model.config import DBOSConfig
 from ._model.records import (
+    ClientScheduleInput,
     DuplicationPolicy,
     EnqueueOptions,
     ExecutorInfo,
     QueueRateLimit,
+    ScheduleInput,
     SendMessage,
     StepInfo,
     StepOptions,
     StrandedVersion,
     VersionInfo,
     WorkflowIDReusePolicy,
+    WorkflowSchedule,
     WorkflowStatus,
 )
 from ._model.serialize import DBOSPortableJSONSerializer, Serializer, WorkflowSerializationFormat
@@ -66,6 +69,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AsyncSQLAlchemyDatasource",
+    "ClientScheduleInput",
     "DBOS",
     "DBOSConfig",
     "DBOSConfiguredInstance",
@@ -79,6 +83,7 @@ __all__ = [
     "Queue",
     "QueueRateLimit",
     "SQLAlchemyDatasource",
+    "ScheduleInput",
     "SendMessage",
     "Serializer",
     "SetEnqueueOptions",
@@ -94,6 +99,7 @@ __all__ = [
     "WorkflowHandle",
     "WorkflowHandleAsync",
     "WorkflowIDReusePolicy",
+    "WorkflowSchedule",
     "WorkflowSerializationFormat",
     "WorkflowStatus",
     "WorkflowStatusString",

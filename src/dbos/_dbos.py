@@ -29,6 +29,7 @@ from ._ops import (
     metrics,
     patches,
     queues,
+    schedules,
     search,
     steps,
     timers,
@@ -170,6 +171,7 @@ class DBOS:
     workflow = staticmethod(decorators.workflow)
     step = staticmethod(decorators.step)
     transaction = staticmethod(decorators.transaction)
+    scheduled = staticmethod(decorators.scheduled)
     dbos_class = staticmethod(decorators.dbos_class)
     required_roles = staticmethod(decorators.required_roles)
     default_required_roles = staticmethod(decorators.default_required_roles)
@@ -268,6 +270,28 @@ class DBOS:
     get_event_async = verb_async(events.get_event)
     get_all_events = verb(events.get_all_events)
     get_all_events_async = verb_async(events.get_all_events)
+
+    # --- schedules
+    create_schedule = verb(schedules.create_schedule, check=False)
+    create_schedule_async = verb_async(schedules.create_schedule)
+    list_schedules = verb(schedules.list_schedules, check=False)
+    list_schedules_async = verb_async(schedules.list_schedules)
+    get_schedule = verb(schedules.get_schedule, check=False)
+    get_schedule_async = verb_async(schedules.get_schedule)
+    delete_schedule = verb(schedules.delete_schedule, check=False)
+    delete_schedule_async = verb_async(schedules.delete_schedule)
+    apply_schedules = verb(schedules.apply_schedules, check=False)
+    apply_schedules_async = verb_async(schedules.apply_schedules)
+    pause_schedule = verb(schedules.pause_schedule, check=False)
+    pause_schedule_async = verb_async(schedules.pause_schedule)
+    resume_schedule = verb(schedules.resume_schedule, check=False)
+    resume_schedule_async = verb_async(schedules.resume_schedule)
+    backfill_schedule = verb(schedules.backfill_schedule, check=False)
+    backfill_schedule_async = verb_async(schedules.backfill_schedule)
+    trigger_schedule = verb(schedules.trigger_schedule, check=False)
+    trigger_schedule_async = verb_async(schedules.trigger_schedule)
+    preview_schedule = verb(schedules.preview_schedule, check=False)
+    preview_schedule_async = verb_async(schedules.preview_schedule)
 
     # --- steps and time
     run_step = verb(steps.run_step)

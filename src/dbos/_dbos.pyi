@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
 from dbos._decorators import IsolationLevel
@@ -13,24 +14,27 @@ from dbos._model.records import (
     EnqueueOptions,
     ExecutorInfo,
     QueueRateLimit,
+    ScheduleInput,
     SendMessage,
     StepInfo,
     StepOptions,
     StrandedVersion,
     VersionInfo,
+    WorkflowSchedule,
     WorkflowStatus,
 )
 from dbos._model.serialize import WorkflowSerializationFormat
 from dbos._model.validate import ValidateArgs
 from dbos._ops.enqueue import Call
 from dbos._ops.queues import Conflict
+from dbos._ops.schedules import Filter
 from dbos._ops.search import Texts
 from dbos._ops.steps import StepReservation
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 class DBOS:
     """Durable execution in a library: workflows that survive crashes, their steps run once.
@@ -120,6 +124,20 @@ class DBOS:
             @DBOS.transaction("READ COMMITTED")
             def order(item: str) -> None:
                 DBOS.sql_session.execute(text("insert into orders (item) values (:item)"), {"item": item})
+        """
+
+    @staticmethod
+    def scheduled(cron: str) -> Callable[[F], F]:
+        """Run a workflow or step at the times of a cron expression, in UTC, once however many processes there are.
+
+        Goes above `@DBOS.workflow()`. The function gets the scheduled time and the time it was enqueued at. What passes
+        while no process runs is lost. `DBOS.create_schedule` can more.
+
+        Raises ValueError for an invalid expression, `DBOSWorkflowFunctionNotFoundError` for a function not registered.
+
+            @DBOS.scheduled("0 * * * *")
+            @DBOS.workflow()
+            def hourly(scheduled: datetime, actual: datetime) -> None: ...
         """
 
     @staticmethod
@@ -1330,6 +1348,228 @@ class DBOS:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
         DBOS.get_all_events("order-17")
+        """
+
+    @staticmethod
+    def create_schedule(
+        *,
+        schedule_name: str,
+        workflow_fn: Callable[..., Any],
+        schedule: str,
+        context: Any = None,
+        automatic_backfill: bool = False,
+        cron_timezone: str | None = None,
+        queue_name: str | None = None,
+        shard_key: str | None = None,
+    ) -> None:
+        """Run a workflow by the clock: at every time of a cron expression, once, however many processes there are.
+
+        The workflow gets the scheduled time and `context`. `schedule` has five fields, or six with the seconds first, read
+        in `cron_timezone` (an IANA name; UTC unless given). Runs go on `queue_name`, or an internal queue. With
+        `automatic_backfill`, what was missed while no process ran is made up for.
+
+        Raises `DBOSException` for an invalid expression, time zone, function or queue, and for a name that is taken.
+
+            DBOS.create_schedule(schedule_name="nightly", workflow_fn=close_books, schedule="0 0 * * *")
+        """
+
+    @staticmethod
+    async def create_schedule_async(
+        *,
+        schedule_name: str,
+        workflow_fn: Callable[..., Any],
+        schedule: str,
+        context: Any = None,
+        automatic_backfill: bool = False,
+        cron_timezone: str | None = None,
+        queue_name: str | None = None,
+        shard_key: str | None = None,
+    ) -> None:
+        """Run a workflow by the clock: at every time of a cron expression, once, however many processes there are.
+
+        The workflow gets the scheduled time and `context`. `schedule` has five fields, or six with the seconds first, read
+        in `cron_timezone` (an IANA name; UTC unless given). Runs go on `queue_name`, or an internal queue. With
+        `automatic_backfill`, what was missed while no process ran is made up for.
+
+        Raises `DBOSException` for an invalid expression, time zone, function or queue, and for a name that is taken.
+
+            DBOS.create_schedule(schedule_name="nightly", workflow_fn=close_books, schedule="0 0 * * *")
+        """
+
+    @staticmethod
+    def list_schedules(
+        *,
+        status: Filter = None,
+        workflow_name: Filter = None,
+        schedule_name_prefix: Filter = None,
+        application_name: Filter = None,
+    ) -> list[WorkflowSchedule]:
+        """Return the schedules of this application, or of the named ones, and those that nobody owns, by name.
+
+        Every filter is one value or a list of them; all must pass.
+
+            DBOS.list_schedules(status="ACTIVE", schedule_name_prefix="report-")
+        """
+
+    @staticmethod
+    async def list_schedules_async(
+        *,
+        status: Filter = None,
+        workflow_name: Filter = None,
+        schedule_name_prefix: Filter = None,
+        application_name: Filter = None,
+    ) -> list[WorkflowSchedule]:
+        """Return the schedules of this application, or of the named ones, and those that nobody owns, by name.
+
+        Every filter is one value or a list of them; all must pass.
+
+            DBOS.list_schedules(status="ACTIVE", schedule_name_prefix="report-")
+        """
+
+    @staticmethod
+    def get_schedule(name: str) -> WorkflowSchedule | None:
+        """Return a schedule, whoever owns it, or None.
+
+        DBOS.get_schedule("nightly")["last_fired_at"]
+        """
+
+    @staticmethod
+    async def get_schedule_async(name: str) -> WorkflowSchedule | None:
+        """Return a schedule, whoever owns it, or None.
+
+        DBOS.get_schedule("nightly")["last_fired_at"]
+        """
+
+    @staticmethod
+    def delete_schedule(name: str) -> None:
+        """Delete a schedule, if there is one of that name. What it has enqueued still runs.
+
+        DBOS.delete_schedule("nightly")
+        """
+
+    @staticmethod
+    async def delete_schedule_async(name: str) -> None:
+        """Delete a schedule, if there is one of that name. What it has enqueued still runs.
+
+        DBOS.delete_schedule("nightly")
+        """
+
+    @staticmethod
+    def apply_schedules(schedules: list[ScheduleInput]) -> None:
+        """Create schedules, or replace the definitions of those that exist: all of them, or none if one is refused.
+
+        A schedule that exists keeps its status and when it last fired; what an entry leaves out reverts to its default.
+        Schedules not in the list are left alone.
+
+        Raises `DBOSException` as `create_schedule` does, for a missing field, and inside a workflow.
+
+            DBOS.apply_schedules([{"schedule_name": "nightly", "workflow_fn": close_books, "schedule": "0 0 * * *"}])
+        """
+
+    @staticmethod
+    async def apply_schedules_async(schedules: list[ScheduleInput]) -> None:
+        """Create schedules, or replace the definitions of those that exist: all of them, or none if one is refused.
+
+        A schedule that exists keeps its status and when it last fired; what an entry leaves out reverts to its default.
+        Schedules not in the list are left alone.
+
+        Raises `DBOSException` as `create_schedule` does, for a missing field, and inside a workflow.
+
+            DBOS.apply_schedules([{"schedule_name": "nightly", "workflow_fn": close_books, "schedule": "0 0 * * *"}])
+        """
+
+    @staticmethod
+    def pause_schedule(name: str) -> None:
+        """Keep a schedule from firing until it is resumed. What it would have fired for meanwhile is skipped.
+
+        DBOS.pause_schedule("nightly")
+        """
+
+    @staticmethod
+    async def pause_schedule_async(name: str) -> None:
+        """Keep a schedule from firing until it is resumed. What it would have fired for meanwhile is skipped.
+
+        DBOS.pause_schedule("nightly")
+        """
+
+    @staticmethod
+    def resume_schedule(name: str) -> None:
+        """Let a paused schedule fire again.
+
+        DBOS.resume_schedule("nightly")
+        """
+
+    @staticmethod
+    async def resume_schedule_async(name: str) -> None:
+        """Let a paused schedule fire again.
+
+        DBOS.resume_schedule("nightly")
+        """
+
+    @staticmethod
+    def backfill_schedule(schedule_name: str, start: datetime, end: datetime) -> list[WorkflowHandle[None]]:
+        """Enqueue the runs of every time strictly between two moments, and return their handles in order of time.
+
+        A time that was fired already is not run again: repeating this does no harm. Datetimes without a zone are UTC.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow, ValueError when it can never fire.
+
+            DBOS.backfill_schedule("nightly", datetime(2025, 1, 1), datetime(2025, 2, 1))
+        """
+
+    @staticmethod
+    async def backfill_schedule_async(
+        schedule_name: str, start: datetime, end: datetime
+    ) -> list[WorkflowHandleAsync[None]]:
+        """Enqueue the runs of every time strictly between two moments, and return their handles in order of time.
+
+        A time that was fired already is not run again: repeating this does no harm. Datetimes without a zone are UTC.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow, ValueError when it can never fire.
+
+            DBOS.backfill_schedule("nightly", datetime(2025, 1, 1), datetime(2025, 2, 1))
+        """
+
+    @staticmethod
+    def trigger_schedule(schedule_name: str) -> WorkflowHandle[None]:
+        """Enqueue a run of a schedule now, whatever its times and status, and return its handle.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow.
+
+            DBOS.trigger_schedule("nightly").get_result()
+        """
+
+    @staticmethod
+    async def trigger_schedule_async(schedule_name: str) -> WorkflowHandleAsync[None]:
+        """Enqueue a run of a schedule now, whatever its times and status, and return its handle.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow.
+
+            DBOS.trigger_schedule("nightly").get_result()
+        """
+
+    @staticmethod
+    def preview_schedule(name_or_cron: str, n: int = 5, *, cron_timezone: str | None = None) -> list[datetime]:
+        """Return the next `n` times of a schedule, or of a cron expression in `cron_timezone` (UTC unless given).
+
+        There are fewer when it fires no more. Nothing is changed.
+
+        Raises `DBOSException` when it is neither the name of a schedule nor a valid expression.
+
+            DBOS.preview_schedule("0 9 * * mon-fri", 3, cron_timezone="Europe/Berlin")
+        """
+
+    @staticmethod
+    async def preview_schedule_async(
+        name_or_cron: str, n: int = 5, *, cron_timezone: str | None = None
+    ) -> list[datetime]:
+        """Return the next `n` times of a schedule, or of a cron expression in `cron_timezone` (UTC unless given).
+
+        There are fewer when it fires no more. Nothing is changed.
+
+        Raises `DBOSException` when it is neither the name of a schedule nor a valid expression.
+
+            DBOS.preview_schedule("0 9 * * mon-fri", 3, cron_timezone="Europe/Berlin")
         """
 
     @overload

@@ -15,10 +15,10 @@ from ._engine import workflow as running
 from ._engine.color import run_now
 from ._engine.context import current
 from ._engine.options import check_shard_key
-from ._engine.registry import REGISTRY, TEMPORARY_PREFIX, FunctionInfo, StepRetry, Workflow, info_of
+from ._engine.registry import REGISTRY, TEMPORARY_PREFIX, Decorated, FunctionInfo, StepRetry, Workflow, info_of
 from ._engine.roles import assume_role
 from ._engine.runtime import Runtime, installed
-from ._engine.target import method_target
+from ._engine.target import method_target, target_of
 from ._error import DBOSException
 from ._model.outcome import unwrap
 from ._model.serialize import WorkflowSerializationFormat
@@ -253,6 +253,36 @@ def _check_plain_call(info: FunctionInfo, name: str) -> None:
     """Check only roles written on the function itself when a step is called as a plain function (AUTH-7)."""
     if info.required_roles:
         _check_roles(info, name)
+
+
+def scheduled(cron: str) -> Callable[[F], F]:
+    """Run a workflow or step at the times of a cron expression, in UTC, once however many processes there are.
+
+    Goes above `@DBOS.workflow()`. The function gets the scheduled time and the time it was enqueued at. What passes
+    while no process runs is lost. `DBOS.create_schedule` can more.
+
+    Raises ValueError for an invalid expression, `DBOSWorkflowFunctionNotFoundError` for a function not registered.
+
+        @DBOS.scheduled("0 * * * *")
+        @DBOS.workflow()
+        def hourly(scheduled: datetime, actual: datetime) -> None: ...
+    """
+
+    def decorate(function: F) -> F:
+        from ._model.cron import InvalidCron, parse
+
+        target = target_of(getattr(function, "__func__", function), (), {})
+        try:
+            parse(cron)
+        except InvalidCron as error:
+            raise ValueError(f"Invalid crontab {cron!r} for {target.workflow.name}: {error}") from error
+        REGISTRY.scheduled[target.workflow.name] = Decorated(target.workflow.name, cron)
+        node = installed()
+        if node is not None:
+            node.schedules_changed()
+        return function
+
+    return decorate
 
 
 def required_roles(roles: list[str]) -> Callable[[F], F]:

@@ -26,6 +26,7 @@ from ._model.version import VERSION
 from ._queue import queue_of
 from ._service.dispatcher import Dispatcher
 from ._service.lease import Lease
+from ._service.scheduler import Scheduler
 from ._service.service import Service
 from ._service.sweeper import Sweeper
 from ._store import leases, versions, workflows
@@ -150,7 +151,9 @@ def _launch(application: Application) -> None:
     node.queue_changed = dispatcher.changed
     dispatcher.look(sweeper.look())
     dispatcher.log_served()
-    application.services = [dispatcher, sweeper, *([lease] if lease is not None else [])]
+    scheduler = Scheduler(node, settings.scheduler_polling_sec)
+    node.schedules_changed = scheduler.changed
+    application.services = [dispatcher, sweeper, scheduler, *([lease] if lease is not None else [])]
     node.journal.start()
     install(node)
     for service in application.services:

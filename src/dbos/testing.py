@@ -13,13 +13,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Literal
 
+from ._model import clock
 from ._store import faults
 
 When = Literal["before", "after"]
 
-__all__ = ["at_commit", "count_commits", "kill_at_commit"]
+__all__ = ["ManualClock", "at_commit", "count_commits", "kill_at_commit", "manual_clock"]
 
 
 @contextmanager
@@ -79,3 +81,53 @@ def count_commits() -> Iterator[list[None]]:
         yield commits
     finally:
         faults.hooks.remove(hook)
+
+
+class ManualClock(clock.Clock):
+    """A clock that stands still until it is moved. Schedules and delays go by it; a database has its own clock."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now_sec = now.timestamp()
+        self._watchers: list[Callable[[], None]] = []
+
+    def now_ms(self) -> int:
+        """Return the time since the epoch in milliseconds."""
+        return int(self._now_sec * 1000)
+
+    def now_sec(self) -> float:
+        """Return the time since the epoch in seconds."""
+        return self._now_sec
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, and wake whoever waits for a time.
+
+        clock.advance(3600)
+        """
+        self._now_sec += seconds
+        for moved in list(self._watchers):
+            moved()
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call `moved` whenever this clock is moved."""
+        self._watchers.append(moved)
+
+    def unwatch(self, moved: Callable[[], None]) -> None:
+        """Undo `watch`."""
+        if moved in self._watchers:
+            self._watchers.remove(moved)
+
+
+@contextmanager
+def manual_clock(now: datetime) -> Iterator[ManualClock]:
+    """Let an application launched in the block go by a clock of your own, which begins at `now`.
+
+    with manual_clock(datetime(2025, 1, 1, tzinfo=timezone.utc)) as clock:
+        DBOS.launch()
+        clock.advance(60)
+    """
+    commanded = ManualClock(now)
+    clock.push(commanded)
+    try:
+        yield commanded
+    finally:
+        clock.pop()

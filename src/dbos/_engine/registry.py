@@ -70,6 +70,14 @@ class ClassInfo:
     default_roles: list[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Decorated:
+    """That a workflow runs at the times of a cron expression, as `@DBOS.scheduled` said."""
+
+    name: str
+    cron: str
+
+
 class Registry:
     """Names to functions, classes and instances."""
 
@@ -79,6 +87,7 @@ class Registry:
         self.classes: dict[str, ClassInfo] = {}
         self.instances: dict[tuple[str, str], object] = {}
         self.queues: dict[str, QueueSettings] = {}  # declared in this process (QU-3)
+        self.scheduled: dict[str, Decorated] = {}
         self.launched = False
         self.auto_upgrade = False
         self.generation = 0
@@ -90,6 +99,7 @@ class Registry:
         self.classes.clear()
         self.instances.clear()
         self.queues.clear()
+        self.scheduled.clear()
         self.generation += 1
 
     def add_workflow(self, workflow: Workflow) -> None:

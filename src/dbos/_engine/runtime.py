@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._error import DBOSException
-from .._model.clock import Clock
+from .._model import clock
 from .._model.names import new_incarnation
 from .._model.queue import QueueSettings
 from .._model.serialize import Codec
@@ -47,7 +47,7 @@ class Node:
     ) -> None:
         self.database = database
         self.codec = codec
-        self.clock = Clock()
+        self.clock = clock.current()
         self.threads = threads
         self.blocking = Blocking(threads)
         self.looping = Looping(threads)
@@ -60,6 +60,7 @@ class Node:
         self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
         self.wake_sweeper: Callable[[], None] = lambda: None
         self.queue_changed: Callable[[QueueSettings], None] = lambda settings: None  # in this process
+        self.schedules_changed: Callable[[], None] = lambda: None  # in this process
         self.queue_of: Callable[[Any, QueueSettings], Any] = lambda node, settings: settings  # what users get to hold
 
     async def write(self, io: Io, kind: Kind, record: R, judge: Callable[[Session, R], T]) -> Entry[T | None]:

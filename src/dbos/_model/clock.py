@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 
 class Clock:
@@ -19,3 +20,27 @@ class Clock:
     def monotonic_sec(self) -> float:
         """Return seconds that never go back."""
         return time.monotonic()
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """Call `moved` whenever this clock is moved by hand: whoever waits for a time waits anew."""
+
+    def unwatch(self, moved: Callable[[], None]) -> None:
+        """Undo `watch`."""
+
+
+_clocks: list[Clock] = [Clock()]
+
+
+def current() -> Clock:
+    """Return the clock that a node being made is to go by."""
+    return _clocks[-1]
+
+
+def push(clock: Clock) -> None:
+    """Let nodes made from now on go by `clock`."""
+    _clocks.append(clock)
+
+
+def pop() -> None:
+    """Undo the last `push`."""
+    _clocks.pop()

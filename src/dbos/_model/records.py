@@ -128,6 +128,30 @@ class WorkflowSchedule(TypedDict):
     shard_key: str | None
 
 
+class _ScheduleOptions(TypedDict, total=False):
+    schedule_name: str
+    schedule: str
+    context: Any
+    automatic_backfill: bool
+    cron_timezone: str | None
+    queue_name: str | None
+    shard_key: str | None
+
+
+class ScheduleInput(_ScheduleOptions, total=False):
+    """An entry of `DBOS.apply_schedules`: `schedule_name`, `workflow_fn` and `schedule` are required."""
+
+    workflow_fn: Callable[..., Any]
+
+
+class ClientScheduleInput(_ScheduleOptions, total=False):
+    """An entry of `DBOSClient.apply_schedules`: `schedule_name`, `workflow_name` and `schedule` are required."""
+
+    workflow_name: str
+    workflow_class_name: str | None
+    application_name: str | None
+
+
 class QueueRateLimit(TypedDict):
     """At most `limit` workflows start in any `period` seconds."""
 
@@ -195,6 +219,8 @@ for _class in (
     ExecutorInfo,
     StrandedVersion,
     WorkflowSchedule,
+    ScheduleInput,
+    ClientScheduleInput,
     QueueRateLimit,
     StepOptions,
     EnqueueOptions,

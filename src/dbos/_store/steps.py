@@ -160,3 +160,46 @@ def of_workflow(
         offset=offset or 0,
     )
     return [Listed(*row) for row in rows]
+
+
+def hold(session: Session, workflow_id: str, owner: str) -> bool:
+    """Lock the row of a run that is still ours until commit; tell whether it is."""
+    return bool(
+        session.run(
+            """
+            update {workflow_status}
+               set owner_xid = owner_xid
+             where workflow_uuid = :id and coalesce(status, '') = 'PENDING' and owner_xid = :owner
+            """,
+            id=workflow_id,
+            owner=owner,
+        )
+    )
+
+
+def recorded(session: Session, workflow_id: str, step_id: int) -> Recorded | None:
+    """Read one checkpoint, if it is there."""
+    row = session.one(
+        """
+        select function_id, function_name, output, error, child_workflow_id, serialization
+          from {operation_outputs}
+         where workflow_uuid = :id and function_id = :step_id
+        """,
+        id=workflow_id,
+        step_id=step_id,
+    )
+    return None if row is None else Recorded(*row)
+
+
+def insert(session: Session, step: Step) -> None:
+    """Write a checkpoint in a transaction that holds its run."""
+    session.run(
+        """
+        insert into {operation_outputs}
+               (workflow_uuid, function_id, function_name, output, error, child_workflow_id, serialization,
+                started_at_epoch_ms, completed_at_epoch_ms, application_name, retention_timestamp)
+        values (:workflow_id, :step_id, :name, :output, :error, :child_id, :serialization, :started_at_ms,
+                :completed_at_ms, :application_name, {now_ms})
+        """,
+        **{name: getattr(step, name) for name in Step.__slots__ if name != "owner"},
+    )

@@ -55,6 +55,7 @@ class Start:
     parent_step_id: int | None
     started_at_ms: int | None
     created_at_ms: int | None = None  # None: the database's clock says
+    schedule_name: str | None = None  # whose tick it is (SD-30)
 
     def size(self) -> int:
         """Return about how many bytes the record's payload has."""
@@ -67,12 +68,12 @@ insert into {workflow_status}
         application_name, authenticated_user, authenticated_roles, assumed_role, attributes, serialization,
         recovery_attempts, owner_xid, creator_xid, queue_name, priority, deduplication_id, queue_partition_key,
         workflow_timeout_ms, workflow_deadline_epoch_ms, delay_until_epoch_ms, parent_workflow_id,
-        created_at, updated_at)
+        schedule_name, created_at, updated_at)
 select r.workflow_id, r.status, r.name, r.class_name, r.config_name, r.executor_id, r.application_version,
        r.application_id, r.application_name, r.authenticated_user, r.authenticated_roles, r.assumed_role,
        {as_json:r.attributes}, r.serialization, r.recovery_attempts, r.owner, r.creator, r.queue_name, r.priority,
        r.deduplication_id, r.queue_partition_key, r.timeout_ms, r.deadline_ms, r.delay_until_ms, r.parent_id,
-       coalesce(r.created_at_ms, {now_ms}), coalesce(r.created_at_ms, {now_ms})
+       r.schedule_name, coalesce(r.created_at_ms, {now_ms}), coalesce(r.created_at_ms, {now_ms})
   from {rows}
 """
 _KEY = {"workflow_id": "workflow_uuid"}

@@ -1,0 +1,85 @@
+"""Operations by statements of their own: what they do and their checkpoint are one transaction.
+
+Leaves operations that go through the journal to `step.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from .._error import DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
+from .._store import steps
+from .._store.database import Session
+from .._store.steps import Recorded, Step
+from .._store.workflows import judge_owner
+from .color import Io
+from .context import Run, workflow_run
+from .runtime import Node, Runtime
+from .step import confirm, note, record_own_error, recorded_value, replayed
+
+T = TypeVar("T")
+
+
+async def transact(node: Node, io: Io, name: str, work: Callable[[Session], T], *, reads: bool = False) -> T:
+    """Run `work` in one transaction; in workflow code as a step, whose record commits with it (SD-9).
+
+    `reads`: it changes nothing.
+
+    `work` may run again when the connection is lost; what it did then was rolled back, or its checkpoint is found.
+    """
+    run = workflow_run()
+    if run is None or not isinstance(node, Runtime):
+        plain: T = await io.query(node.database.read if reads else node.database.transact, work)
+        return plain
+    step_id = run.draw()
+    recorded = replayed(run, step_id, name)
+    if recorded is not None:
+        earlier: T = recorded_value(node, recorded)
+        return earlier
+    await confirm(node, io, run)
+    started_at_ms = node.clock.now_ms()
+    try:
+        done: T = await io.query(node.database.transact, lambda session: _both(node, session, run, step_id, name, work))
+    except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
+        note(run, verdict)
+        raise
+    except Exception as error:
+        await record_own_error(node, io, run, step_id, name, error, started_at_ms)
+        raise
+    return done
+
+
+def _both(node: Runtime, session: Session, run: Run, step_id: int, name: str, work: Callable[[Session], T]) -> T:
+    """Do the work of a run that is still ours and record it; both or neither commit."""
+    owner = run.owner
+    while not steps.hold(session, run.workflow_id, owner):
+        judge_owner(session, run.workflow_id, owner)
+    found = steps.recorded(session, run.workflow_id, step_id)
+    if found is not None:  # the commit's reply was lost
+        earlier: T = recorded_value(node, _same(found, name))
+        return earlier
+    started_at_ms = node.clock.now_ms()
+    value = work(session)
+    codec_name = node.codec.name_for(None)
+    step = Step(
+        run.workflow_id,
+        step_id,
+        owner,
+        name,
+        node.codec.dumps(value, codec_name),
+        None,
+        None,
+        codec_name,
+        started_at_ms,
+        node.clock.now_ms(),
+        node.application_name,
+    )
+    steps.insert(session, step)
+    return value
+
+
+def _same(found: Recorded, name: str) -> Recorded:
+    if found.name != name:
+        raise AssertionError(f"step {found.step_id} was recorded as {found.name} while {name} ran")
+    return found

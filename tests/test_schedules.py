@@ -1,0 +1,482 @@
+"""Schedules as rows: created, applied, looked up, paused, fired by hand, made up for; and by the clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from face import drive
+from programs import until
+
+from dbos import DBOS, DBOSPortableJSONSerializer
+from dbos.error import DBOSException, DBOSWorkflowFunctionNotFoundError
+from dbos.testing import manual_clock
+
+NEW_YEAR = datetime(2025, 1, 1, tzinfo=timezone.utc)
+NIGHTLY = {"schedule_name": "nightly", "schedule": "0 0 * * *"}
+
+
+@pytest.fixture
+def clock():
+    """A clock of the test's own, from new year 2025 on."""
+    with manual_clock(NEW_YEAR) as commanded:
+        yield commanded
+
+
+def tidy() -> Any:
+    @DBOS.workflow(name="tidy")
+    def tidy(when: datetime, context: Any) -> str:
+        return f"{when.isoformat()} {context}"
+
+    return tidy
+
+
+def ids(db: Any) -> list[str]:
+    return [
+        row["workflow_uuid"]
+        for row in db.rows(
+            "select workflow_uuid from {workflow_status} where workflow_uuid like 'sched-%' order by workflow_uuid"
+        )
+    ]
+
+
+@pytest.mark.rules("SD-4", "SD-7", "SD-8", "SCHED-1", "SCHED-2")
+async def test_a_schedule_is_created_read_paused_resumed_and_deleted(launch, face):
+    tidied = tidy()
+    launch()
+    dbos = face.dbos
+    await dbos.create_schedule(workflow_fn=tidied, context={"a": [1]}, **NIGHTLY)
+    found = await dbos.get_schedule("nightly")
+    assert found["status"] == "ACTIVE"
+    assert found["last_fired_at"] is None
+    assert found["context"] == {"a": [1]}
+    assert found["workflow_name"] == "tidy"
+    assert found["workflow_class_name"] is None
+    assert found["application_name"] == "testapp"
+    assert found["automatic_backfill"] is False
+    assert await dbos.list_schedules() == [found]
+    await dbos.pause_schedule("nightly")
+    assert (await dbos.get_schedule("nightly"))["status"] == "PAUSED"
+    assert await dbos.list_schedules(status="ACTIVE") == []
+    await dbos.resume_schedule("nightly")
+    assert (await dbos.list_schedules(status=["ACTIVE"], schedule_name_prefix="night", workflow_name="tidy")) == [found]
+    assert await dbos.list_schedules(status="ODD") == []
+    await dbos.delete_schedule("nightly")
+    assert await dbos.get_schedule("nightly") is None
+    for change in (dbos.delete_schedule, dbos.pause_schedule, dbos.resume_schedule):
+        await change("unknown")
+
+
+@pytest.mark.rules("SD-1")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"schedule": "61 * * * *"}, "Invalid cron schedule: '61"),
+        ({"cron_timezone": "Mars/Olympus"}, "Invalid timezone: 'Mars/Olympus'"),
+        ({"workflow_fn": len}, "is not registered"),
+        ({"queue_name": "nowhere"}, "is not declared"),
+    ],
+)
+def test_what_a_schedule_cannot_be_is_refused(launch, wrong, message):
+    tidied = tidy()
+    launch()
+    with pytest.raises(DBOSException, match=message):
+        DBOS.create_schedule(**{"workflow_fn": tidied, **NIGHTLY, **wrong})
+    assert DBOS.list_schedules() == []
+
+
+@pytest.mark.rules("SD-1", "SCHED-2", "SD-10")
+def test_a_name_is_taken_once(launch, db):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(workflow_fn=tidied, **NIGHTLY)
+    with pytest.raises(DBOSException, match="'nightly' already exists"):
+        DBOS.create_schedule(workflow_fn=tidied, **NIGHTLY)
+    db.execute("update {workflow_schedules} set application_name = 'other'")
+    for attempt in (
+        lambda: DBOS.create_schedule(workflow_fn=tidied, **NIGHTLY),
+        lambda: DBOS.apply_schedules([{"workflow_fn": tidied, **NIGHTLY}]),
+    ):
+        with pytest.raises(DBOSException, match="already registered by application 'other'"):
+            attempt()
+    assert DBOS.list_schedules() == []
+    assert [one["schedule_name"] for one in DBOS.list_schedules(application_name="other")] == ["nightly"]
+
+
+@pytest.mark.rules("SD-5", "SD-10", "SCHED-2")
+async def test_applying_replaces_definitions_and_keeps_the_rest(launch, face, db):
+    tidied = tidy()
+    launch()
+    await face.dbos.apply_schedules([{"workflow_fn": tidied, "context": 1, "automatic_backfill": True, **NIGHTLY}])
+    await face.dbos.pause_schedule("nightly")
+    db.execute("update {workflow_schedules} set application_name = null, last_fired_at = '2025-01-01T00:00:00+00:00'")
+    before = await face.dbos.get_schedule("nightly")
+    await face.dbos.apply_schedules([{"workflow_fn": tidied, **NIGHTLY, "schedule": "@hourly"}])
+    after = await face.dbos.get_schedule("nightly")
+    changed = {"schedule": "@hourly", "context": None, "automatic_backfill": False, "application_name": "testapp"}
+    assert after == {**before, **changed}
+
+
+@pytest.mark.rules("SD-5", "SD-6")
+def test_applying_is_all_or_nothing(launch):
+    tidied = tidy()
+    launch()
+    good = {"workflow_fn": tidied, **NIGHTLY}
+    for entry, message in (
+        ({"schedule_name": "b", "schedule": "@daily"}, "Schedule entry 1 is missing required field 'workflow_fn'"),
+        ({"schedule_name": "b", "workflow_fn": tidied, "schedule": "odd"}, "Invalid cron schedule"),
+        ({"schedule_name": "b", "workflow_fn": tidied, "schedule": "@daily", "queue_name": "x"}, "is not declared"),
+    ):
+        with pytest.raises(DBOSException, match=message):
+            DBOS.apply_schedules([good, entry])
+    assert DBOS.list_schedules() == []
+
+
+@pytest.mark.rules("SD-7")
+def test_a_context_that_cannot_be_decoded_is_shown_as_stored(launch, db):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(workflow_fn=tidied, **NIGHTLY)
+    db.execute("update {workflow_schedules} set context = 'odd'")
+    assert DBOS.get_schedule("nightly")["context"] == "odd"
+
+
+@pytest.mark.rules("SD-9")
+async def test_inside_a_workflow_the_verbs_are_steps(launch, face):
+    tidied = tidy()
+
+    @face.workflow()
+    async def program() -> list[Any]:
+        await face.dbos.create_schedule(workflow_fn=tidied, **NIGHTLY)
+        await face.dbos.pause_schedule("nightly")
+        await face.dbos.resume_schedule("nightly")
+        found = await face.dbos.get_schedule("nightly")
+        listed = await face.dbos.list_schedules()
+        await face.dbos.delete_schedule("nightly")
+        return [found["schedule_name"], len(listed)]
+
+    launch()
+    handle = await face.start(program)
+    assert await handle.get_result() == ["nightly", 1]
+    steps = await face.dbos.list_workflow_steps(handle.workflow_id)
+    verbs = ("create", "pause", "resume", "get", "list", "delete")
+    names = [f"DBOS.{verb}Schedule" for verb in verbs]
+    names[4] += "s"
+    assert [step["function_name"] for step in steps] == names
+
+
+@pytest.mark.rules("SD-9", "SD-6")
+def test_inside_a_workflow_runs_cannot_be_made(launch):
+    tidied = tidy()
+
+    @DBOS.workflow()
+    def program(verb: str) -> None:
+        if verb == "apply":
+            DBOS.apply_schedules([{"workflow_fn": tidied, **NIGHTLY}])
+        elif verb == "backfill":
+            DBOS.backfill_schedule("nightly", NEW_YEAR, NEW_YEAR)
+        else:
+            DBOS.trigger_schedule("nightly")
+
+    launch()
+    for verb in ("apply", "backfill", "trigger"):
+        with pytest.raises(DBOSException, match="cannot be called from within a workflow"):
+            program(verb)
+
+
+@pytest.mark.rules("SD-40", "SD-41", "SD-24", "SD-30", "ST-6")
+async def test_a_backfill_runs_each_time_once(launch, face, db):
+    tidied = tidy()
+    launch()
+    await face.dbos.create_schedule(schedule_name="hourly", workflow_fn=tidied, schedule="0 * * * *", context="c")
+    await face.dbos.pause_schedule("hourly")
+    start, end = datetime(2025, 1, 1, 0, 30), datetime(2025, 1, 1, 4, 0, tzinfo=timezone.utc)
+    handles = await face.dbos.backfill_schedule("hourly", start, end)
+    hours = [f"2025-01-01T0{hour}:00:00+00:00" for hour in (1, 2, 3)]
+    assert [handle.workflow_id for handle in handles] == [f"sched-hourly-{hour}" for hour in hours]
+    assert [await handle.get_result() for handle in handles] == [f"{hour} c" for hour in hours]
+    again = await face.dbos.backfill_schedule("hourly", start, end)
+    assert [handle.workflow_id for handle in again] == [handle.workflow_id for handle in handles]
+    assert len(ids(db)) == 3
+    assert (await face.dbos.get_schedule("hourly"))["last_fired_at"] is None
+    found = await face.dbos.list_workflows(schedule_name="hourly")
+    assert {(one.app_version, one.priority, one.schedule_name) for one in found} == {("v1", 0, "hourly")}
+    with pytest.raises(DBOSException, match="does not exist"):
+        await face.dbos.backfill_schedule("unknown", start, end)
+
+
+@pytest.mark.rules("SD-42", "CR-16")
+def test_a_zone_gives_its_offset(launch):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(workflow_fn=tidied, cron_timezone="America/New_York", **NIGHTLY)
+    (handle,) = DBOS.backfill_schedule("nightly", NEW_YEAR, NEW_YEAR + timedelta(days=1))
+    assert handle.get_result() == "2025-01-01T00:00:00-05:00 None"
+
+
+@pytest.mark.rules("CR-14", "SD-32")
+def test_a_schedule_that_never_fires_is_accepted_and_cannot_be_backfilled(launch):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(schedule_name="never", workflow_fn=tidied, schedule="0 0 31 2 *")
+    with pytest.raises(ValueError, match="does not fire"):
+        DBOS.backfill_schedule("never", NEW_YEAR, NEW_YEAR + timedelta(days=9))
+
+
+@pytest.mark.rules("SD-43")
+async def test_a_trigger_runs_now(launch, face, clock):
+    tidied = tidy()
+    launch()
+    await face.dbos.create_schedule(workflow_fn=tidied, context="c", **NIGHTLY)
+    await face.dbos.pause_schedule("nightly")
+    handle = await face.dbos.trigger_schedule("nightly")
+    assert handle.workflow_id == f"sched-nightly-trigger-{NEW_YEAR.isoformat()}"
+    assert await handle.get_result() == f"{NEW_YEAR.isoformat()} c"
+    assert (await face.dbos.get_schedule("nightly"))["last_fired_at"] is None
+    with pytest.raises(DBOSException, match="does not exist"):
+        await face.dbos.trigger_schedule("unknown")
+
+
+async def test_a_preview_tells_the_next_times(launch, face, clock):
+    tidied = tidy()
+    launch()
+    await face.dbos.create_schedule(workflow_fn=tidied, **NIGHTLY)
+    days = [NEW_YEAR + timedelta(days=1), NEW_YEAR + timedelta(days=2)]
+    assert await face.dbos.preview_schedule("nightly", 2) == days
+    (at,) = await face.dbos.preview_schedule("0 9 * * *", 1, cron_timezone="Europe/Berlin")
+    assert at.isoformat() == "2025-01-01T09:00:00+01:00"
+    with pytest.raises(DBOSException, match="Invalid cron"):
+        await face.dbos.preview_schedule("odd")
+
+
+# --- by the clock
+
+
+def pass_time(clock: Any, condition: Any, step_sec: float = 60.0) -> None:
+    """Move the clock on, little by little, until the condition holds."""
+
+    def holds() -> bool:
+        clock.advance(step_sec)
+        threading.Event().wait(0.02)
+        return bool(condition())
+
+    drive(until(holds))
+
+
+def fired() -> str | None:
+    found = DBOS.get_schedule("hourly")
+    assert found is not None
+    return found["last_fired_at"]
+
+
+@pytest.mark.rules("SD-20", "SD-22", "SD-23", "SD-24", "SD-25", "SD-30", "SCHED-3")
+def test_a_tick_fires_at_its_time_and_is_noted(launch, db, clock):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidied, schedule="@hourly", context="c")
+    pass_time(clock, fired)
+    assert fired() == "2025-01-01T01:00:00+00:00"
+    assert ids(db) == ["sched-hourly-2025-01-01T01:00:00+00:00"]
+    result = DBOS.retrieve_workflow("sched-hourly-2025-01-01T01:00:00+00:00").get_result()
+    assert result == "2025-01-01T01:00:00+00:00 c"
+
+
+@pytest.mark.rules("SD-30")
+def test_a_tick_runs_under_the_latest_version(launch, db, clock):
+    tidied = tidy()
+    launch()
+    db.execute(
+        "insert into {application_versions} (version_id, version_name, version_timestamp, application_name) "
+        "values ('2', 'v2', 99999999999999, 'testapp')"
+    )
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidied, schedule="@hourly")
+    pass_time(clock, fired)
+    (row,) = db.rows(
+        "select application_version, queue_name, application_name, executor_id, schedule_name, status, priority "
+        "from {workflow_status}"
+    )
+    assert row == {
+        "application_version": "v2",
+        "queue_name": "_dbos_internal_queue",
+        "application_name": "testapp",
+        "executor_id": None,
+        "schedule_name": "hourly",
+        "status": "ENQUEUED",
+        "priority": 0,
+    }
+
+
+@pytest.mark.rules("SD-25", "SD-24")
+def test_a_tick_that_another_process_fired_is_noted_and_not_run_again(launch, db, clock):
+    runs = []
+
+    @DBOS.workflow()
+    def tidy(when: datetime, context: Any) -> None:
+        runs.append(when)
+
+    launch()
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidy, schedule="@hourly")
+    (handle,) = DBOS.backfill_schedule("hourly", NEW_YEAR, NEW_YEAR + timedelta(hours=1, minutes=30))
+    handle.get_result()
+    pass_time(clock, fired)
+    assert runs == [NEW_YEAR + timedelta(hours=1)]
+
+
+@pytest.mark.rules("SD-26", "SD-44")
+@pytest.mark.parametrize("automatic_backfill", [False, True])
+def test_a_process_back_after_an_hour_fires_no_burst_unless_asked(launch, db, clock, automatic_backfill):
+    tidied = tidy()
+    launch()
+    every = {"schedule_name": "hourly", "workflow_fn": tidied, "schedule": "* * * * *"}
+    DBOS.create_schedule(automatic_backfill=automatic_backfill, **every)
+    pass_time(clock, fired, 10.0)
+    DBOS.destroy()
+    count, since = len(ids(db)), fired_before(db)
+    clock.advance(3600)
+    launch()
+    pass_time(clock, lambda: fired_before(db) != since, 10.0)
+    DBOS.destroy()
+    missed = 0 if not automatic_backfill else 58
+    assert missed <= len(ids(db)) - count - 1 <= missed + 3
+
+
+def fired_before(db: Any) -> str:
+    return str(db.rows("select last_fired_at from {workflow_schedules}")[0]["last_fired_at"])
+
+
+@pytest.mark.rules("SD-29")
+def test_a_process_that_slept_past_a_few_ticks_fires_each_late(launch, db, clock):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidied, schedule="* * * * *")
+    pass_time(clock, fired, 10.0)
+    clock.advance(300)
+    pass_time(clock, lambda: len(ids(db)) >= 6, 0.0)
+    times = [datetime.fromisoformat(one.removeprefix("sched-hourly-")) for one in ids(db)]
+    assert all(later - earlier == timedelta(minutes=1) for earlier, later in zip(times, times[1:], strict=False))
+
+
+def test_a_process_that_slept_past_very_many_ticks_fires_the_last(launch, db, clock):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidied, schedule="* * * * *")
+    pass_time(clock, fired, 10.0)
+    count, since = len(ids(db)), fired()
+    clock.advance(3600)
+    pass_time(clock, lambda: fired() != since, 0.0)
+    assert len(ids(db)) == count + 1
+
+
+@pytest.mark.rules("SD-21", "SD-26")
+def test_a_paused_schedule_skips_its_ticks(launch, db, clock):
+    tidied = tidy()
+    launch()
+    for name in ("hourly", "paused"):
+        DBOS.create_schedule(schedule_name=name, workflow_fn=tidied, schedule="@hourly")
+    DBOS.pause_schedule("paused")
+    pass_time(clock, fired)
+    DBOS.resume_schedule("paused")
+    pass_time(clock, lambda: DBOS.get_schedule("paused")["last_fired_at"])
+    assert ids(db) == [
+        "sched-hourly-2025-01-01T01:00:00+00:00",
+        "sched-hourly-2025-01-01T02:00:00+00:00",
+        "sched-paused-2025-01-01T02:00:00+00:00",
+    ]
+
+
+@pytest.mark.rules("SD-32")
+def test_a_schedule_that_cannot_be_parsed_disturbs_no_other(launch, db, clock):
+    tidied = tidy()
+    launch()
+    for name in ("broken", "lost", "hourly"):
+        DBOS.create_schedule(schedule_name=name, workflow_fn=tidied, schedule="@hourly")
+    db.execute("update {workflow_schedules} set schedule = 'odd' where schedule_name = 'broken'")
+    db.execute("update {workflow_schedules} set cron_timezone = 'odd' where schedule_name = 'lost'")
+    DBOS.destroy()
+    launch()
+    pass_time(clock, fired)
+    assert ids(db) == ["sched-hourly-2025-01-01T01:00:00+00:00"]
+
+
+@pytest.mark.rules("SD-33")
+def test_schedules_share_one_thread_and_stop_at_once(launch):
+    tidied = tidy()
+    launch()
+    before = threading.active_count()
+    DBOS.apply_schedules(
+        [{"schedule_name": f"s{number}", "workflow_fn": tidied, "schedule": "@yearly"} for number in range(300)]
+    )
+    assert threading.active_count() <= before + 1
+    assert [thread.name for thread in threading.enumerate()].count("dbos-scheduler") == 1
+    started = time.monotonic()
+    DBOS.destroy()
+    assert time.monotonic() - started < 2.0
+
+
+@pytest.mark.rules("SD-2", "SD-3")
+def test_class_methods_and_coroutines_are_scheduled(launch, db):
+    @DBOS.dbos_class()
+    class Office:
+        @classmethod
+        @DBOS.workflow()
+        async def close(cls, when: datetime, context: Any) -> str:
+            return f"{cls.__name__} {context}"
+
+    launch()
+    DBOS.create_schedule(schedule_name="close", workflow_fn=Office.close, schedule="@daily", context=1)
+    assert DBOS.get_schedule("close")["workflow_class_name"].endswith("Office")
+    assert DBOS.trigger_schedule("close").get_result() == "Office 1"
+
+
+@pytest.mark.rules("SD-31", "SER-29")
+def test_a_portable_time_arrives_as_a_datetime(launch):
+    @DBOS.workflow()
+    def tidy(when: datetime, context: Any) -> str:
+        return type(when).__name__
+
+    launch(serializer=DBOSPortableJSONSerializer())
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidy, schedule="@hourly")
+    assert DBOS.trigger_schedule("hourly").get_result() == "datetime"
+
+
+# --- @DBOS.scheduled
+
+
+@pytest.mark.rules("SD-50", "SD-52", "SD-54")
+@pytest.mark.parametrize("after_launch", [False, True])
+def test_a_decorated_function_fires(launch, db, clock, after_launch):
+    def declare() -> None:
+        @DBOS.scheduled("@hourly")
+        @DBOS.workflow(name="hourly")
+        def hourly(scheduled: datetime, actual: datetime) -> list[datetime]:
+            return [scheduled, actual]
+
+    if after_launch:
+        launch()
+        declare()
+    else:
+        declare()
+        launch()
+    pass_time(clock, lambda: ids(db))
+    assert ids(db) == ["sched-hourly-2025-01-01T01:00:00+00:00"]
+    scheduled, actual = DBOS.retrieve_workflow(ids(db)[0]).get_result()
+    assert scheduled == NEW_YEAR + timedelta(hours=1)
+    assert scheduled <= actual
+    assert db.rows("select schedule_name, queue_name from {workflow_status}") == [
+        {"schedule_name": None, "queue_name": "_dbos_internal_queue"}
+    ]
+
+
+@pytest.mark.rules("SD-51")
+def test_what_cannot_be_scheduled_is_refused_at_decoration():
+    with pytest.raises(DBOSWorkflowFunctionNotFoundError):
+        DBOS.scheduled("@hourly")(len)
+
+    @DBOS.workflow(name="odd")
+    def odd(scheduled: datetime, actual: datetime) -> None: ...
+
+    with pytest.raises(ValueError, match="Invalid crontab"):
+        DBOS.scheduled("odd")(odd)
