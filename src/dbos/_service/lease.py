@@ -43,7 +43,7 @@ class Lease(Service):
 
     def take(self) -> None:
         """Take the lease, before anything runs under it."""
-        self._node.database.transact(lambda session: leases.take(session, self.holder, self._lease_ms))
+        self._node.database.claim(lambda session: leases.take(session, self.holder, self._lease_ms), alone=True)
         self._renewed_at = self._node.clock.monotonic_sec()
 
     @property
@@ -68,6 +68,7 @@ class Lease(Service):
     def drop(self) -> None:
         """Give the lease up, so that others adopt at once what is left."""
         self._say(lambda session: leases.drop(session, self.holder.incarnation))
+        self._say(lambda session: leases.remove_idle(session, self.holder.incarnation))
 
     def _say(self, work: Callable[[Session], None]) -> None:
         """Tell others something that they would find out in time: a database that is away keeps nobody waiting."""
@@ -103,7 +104,7 @@ class Lease(Service):
             "will wait for their outcome. Was the process suspended for more than %g s?",
             self._lease_sec,
         )
-        self.take()
+        database.attempt(lambda session: leases.take(session, self.holder, self._lease_ms))
 
 
 def ended_here(other: Other, here: Process) -> bool:

@@ -112,7 +112,10 @@ class Database:
         return self.persist(once)
 
     def attempt(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in one transaction, once: raises `ConnectionLost` when the database cannot be reached."""
+        """Run `work`, which is one statement, once: raises `ConnectionLost` when the database cannot be reached.
+
+        The server commits by itself: a process suspended in the middle leaves no lock behind.
+        """
         return self._transact(work)
 
     def seek(self, work: Callable[[Session], T]) -> T:

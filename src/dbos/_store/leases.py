@@ -116,7 +116,15 @@ def drain(session: Session, incarnation: str) -> None:
 
 
 def drop(session: Session, incarnation: str) -> None:
-    """Give a lease up: at once if nothing runs under it, else for others to see and to adopt what runs."""
+    """Give a lease up; what runs under it is everybody's to adopt, and who adopts it removes the row."""
+    session.run(
+        "update {executors} set expires_at_epoch_ms = 0, draining = true where incarnation = :incarnation",
+        incarnation=incarnation,
+    )
+
+
+def remove_idle(session: Session, incarnation: str) -> None:
+    """Remove a lease that was given up, if nothing runs under it."""
     session.run(
         f"""
         delete from {{executors}}
@@ -125,10 +133,6 @@ def drop(session: Session, incarnation: str) -> None:
                             where w.status = 'PENDING'
                               and substr(w.owner_xid, 1, {INCARNATION_LENGTH}) = :incarnation)
         """,
-        incarnation=incarnation,
-    )
-    session.run(
-        "update {executors} set expires_at_epoch_ms = 0, draining = true where incarnation = :incarnation",
         incarnation=incarnation,
     )
 

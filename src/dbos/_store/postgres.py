@@ -168,6 +168,10 @@ class PostgresDatabase(Database):
             raise
         return held
 
+    def attempt(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which is one statement, once: raises `ConnectionLost` when the database cannot be reached."""
+        return self._read(work)
+
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""
         with _translated():
