@@ -36,6 +36,7 @@ $(VENV)/.dev: $(VENV)/.base
 
 demo: $(VENV)/.base ## Watch orders survive a SIGKILL (DBOS_SYSTEM_DATABASE_URL for Postgres)
 	@$(BIN)/python examples/order_processing.py
+	@$(BIN)/python examples/order_workflow_class.py
 
 test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=2, PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)

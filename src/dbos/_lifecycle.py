@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ._engine import datasources
 from ._engine.context import running_workflow_id
 from ._engine.process import this_process
 from ._engine.recovery import requeue
@@ -246,6 +247,7 @@ def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: 
     REGISTRY.launched = REGISTRY.auto_upgrade = False
     if destroy_registry:
         REGISTRY.clear()
+        datasources.clear()
 
 
 def _stop(application: Application, completion_timeout_sec: float) -> None:

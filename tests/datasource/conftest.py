@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 import shops
 
-from dbos import SQLAlchemyDatasource
+from dbos import DBOS, SQLAlchemyDatasource
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Let DBOS forget the datasources of each test, whose databases go with it."""
+    yield
+    DBOS.destroy(destroy_registry=True)
 
 
 @pytest.fixture

@@ -77,3 +77,13 @@ def test_without_a_url_the_state_is_in_the_current_directory(tmp_path: Path) -> 
     assert (tmp_path / "order_processing.sqlite").exists()
     assert "sqlite3 order_processing.sqlite" in ran.stdout
     assert len(look_further(ran.stdout, tmp_path, DBOS_SYSTEM_DATABASE_URL="")) == 4
+
+
+@pytest.mark.rules("FT-11", "DS-24")
+def test_an_order_as_a_class_survives_two_sigkills_and_each_of_its_transactions_happens_once(
+    db: Any, tmp_path: Path
+) -> None:
+    ran = run("order_workflow_class.py", tmp_path, DBOS_SYSTEM_DATABASE_URL=db.url)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "one compass, receipt for Ada" in ran.stdout
+    assert "Each happened once." in ran.stdout

@@ -29,13 +29,18 @@ class Keeper(Protocol):
         """Forget the checkpoints of a workflow from a step on (DS-31)."""
 
 
-# Kept for the life of the process, whatever becomes of DBOS: a datasource may be older than it (DS-9).
+# They outlive DBOS, as the registry does: a datasource may be older than it (DS-9).
 _keepers: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def register(keeper: Keeper) -> None:
     """Note that a database may hold checkpoints."""
     _keepers.add(keeper)
+
+
+def clear() -> None:
+    """Forget all; one that is used again is known again."""
+    _keepers.clear()
 
 
 async def forget(io: Io, workflow_id: str, from_step_id: int) -> None:

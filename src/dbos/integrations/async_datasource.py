@@ -93,10 +93,15 @@ class AsyncSQLAlchemyDatasource(Datasource):
             serializer=serializer,
             sessionmaker=sessionmaker,
         )
-        if run_migrations:
-            await datasource.run_migrations()
-        else:
-            await datasource.verify_migrations()
+        try:
+            if run_migrations:
+                await datasource.run_migrations()
+            else:
+                await datasource.verify_migrations()
+        except BaseException:
+            if datasource.created_engine:
+                await datasource.engine.dispose()
+            raise
         return datasource
 
     @staticmethod

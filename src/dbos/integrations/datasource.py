@@ -156,10 +156,15 @@ class SQLAlchemyDatasource(Datasource):
             serializer=serializer,
             sessionmaker=sessionmaker,
         )
-        if run_migrations:
-            datasource.run_migrations()
-        else:
-            datasource.verify_migrations()
+        try:
+            if run_migrations:
+                datasource.run_migrations()
+            else:
+                datasource.verify_migrations()
+        except BaseException:
+            if datasource.created_engine:
+                datasource.engine.dispose()
+            raise
         return datasource
 
     @staticmethod

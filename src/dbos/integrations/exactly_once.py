@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import ArgumentError, InvalidRequestError
 
+from .._engine import datasources
 from .._engine.color import Blocking, Io, Looping
 from .._engine.context import Context, Run, StepStatus, current, enter, leave, workflow_run
 from .._engine.runtime import Runtime
@@ -115,6 +116,7 @@ async def transact(place: Place, node: Runtime | None, io: Io, call: Call, *, in
     step_id = run.draw()
     if place.keeper is not None and place.keeper not in run.keepers:
         run.keepers = (*run.keepers, place.keeper)
+        datasources.register(place.keeper)
     try:
         recorded = replayed(run, step_id, call.name)
         if recorded is not None:
