@@ -52,6 +52,7 @@ def adopt(session: Session, incarnation: str, queue_name: str, limit: int, *, en
         "application": application_name,
     }
     # The status and the owner are checked again where the row is locked: a run that ended meanwhile stays as it is.
+    # The coalesce keeps Postgres from walking all pending runs again instead of looking each up by its key.
     rows = session.rows(
         f"""
         update {{workflow_status}} as w
@@ -64,7 +65,7 @@ def adopt(session: Session, incarnation: str, queue_name: str, limit: int, *, en
                 order by w.created_at
                 limit :limit
                 {{skip_locked:w}} {{end_any}}
-           and w.status = 'PENDING' and {_OF_DEAD}
+           and coalesce(w.status, '') = 'PENDING' and {_OF_DEAD}
         returning workflow_uuid
         """,
         **whose,
