@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.ext.asyncio import async_sessionmaker
 from sqlalchemy.orm import sessionmaker
 
-from dbos import DBOS, DBOSPortableJSONSerializer, SQLAlchemyDatasource
+from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from dbos.error import DBOSException, DBOSInitializationError
 
 OLD_TABLE = (
@@ -167,3 +167,19 @@ def test_our_sqlite_engines(db: Any, create: Any) -> None:
 
     assert shop.run_tx_step(None, pragmas) == [30000, 1]
     assert statements[0] == "begin immediate"
+
+
+@pytest.mark.rules("TXN-10")
+def test_a_table_of_other_sdks_is_left_alone(db: Any, create: Any, launch: Any) -> None:
+    db.execute("create table {transaction_completion} (workflow_id text, function_num integer)")
+    db.execute("insert into {transaction_completion} values ('visit', 1)")
+    shop = create()
+
+    @DBOS.workflow()
+    def visit() -> int:
+        return shop.run_tx_step({"name": "one"}, lambda: 1)
+
+    launch()
+    with SetWorkflowID("visit"):
+        assert visit() == 1
+    assert db.rows("select * from {transaction_completion}") == [{"workflow_id": "visit", "function_num": 1}]
