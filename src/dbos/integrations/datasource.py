@@ -51,9 +51,9 @@ class Datasource:
         self.database_url = database_url
         self.engine = engine
         self.created_engine = created
-        self.schema = schema or "dbos"
         self.serializer: Serializer = serializer or PickleSerializer()
-        self._table = table_of(engine, self.schema)
+        self._table = table_of(engine, schema)
+        self.schema = self._table.schema  # None on SQLite, which has no schemas
         self._session: ContextVar[Any] = ContextVar("dbos_datasource_session", default=None)
 
     def __repr__(self) -> str:
