@@ -33,6 +33,7 @@ OF_A_COROUTINE = "Callable[P, Coroutine[Any, Any, R]]"
 OF_A_FUNCTION = "Callable[P, R]"
 EITHER = {OF_A_FUNCTION, f"{OF_A_COROUTINE} | {OF_A_FUNCTION}", f"{OF_A_FUNCTION} | {OF_A_COROUTINE}"}
 INDENT = "    "
+SPECIAL = {"__init__", "__enter__", "__exit__", "__aenter__", "__aexit__"}
 
 
 class StubError(Exception):
@@ -268,7 +269,7 @@ def _member(name: str, raw: Any, imports: Imports) -> str:
 def members(cls: type, imports: Imports) -> Iterator[str]:
     """Write the public members of a class, and the variables that its metaclass gives it."""
     for name, raw in vars(cls).items():
-        if name == "__init__" or not name.startswith("_"):
+        if name in SPECIAL or not name.startswith("_"):
             yield _member(name, raw, imports)
     for name, raw in vars(type(cls)).items() if type(cls) is not type else ():
         if isinstance(raw, property) and not name.startswith("_"):

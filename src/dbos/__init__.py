@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import error
+from ._client import DBOSClient
 from ._dbos import DBOS
 from ._decorators import DBOSConfiguredInstance
 from ._engine.handles import WorkflowHandle, WorkflowHandleAsync
@@ -71,6 +72,7 @@ __all__ = [
     "AsyncSQLAlchemyDatasource",
     "ClientScheduleInput",
     "DBOS",
+    "DBOSClient",
     "DBOSConfig",
     "DBOSConfiguredInstance",
     "DBOSContextEnsure",

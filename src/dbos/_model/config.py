@@ -273,7 +273,7 @@ def _urls(given: Mapping[str, Any], name: str) -> tuple[str | None, str | None]:
     if system is not None and not has_engine:
         _check_url("system_database_url", system)
     if system is None and application is not None:
-        system = application if application.startswith("sqlite") else _suffixed(application, "_dbos_sys")
+        system = derived_url(application)
     if system is None and not has_engine:
         system = default_url(name)
     return system, application
@@ -292,6 +292,16 @@ def _check_url(key: str, url: str) -> None:
         raise DBOSInitializationError(
             f"Database name must be specified in the connection URL ({key}): `postgresql://user@host/database`"
         )
+
+
+def limit_ms(key: str, seconds: float | None, default_sec: float) -> int | None:
+    """Return a limit given in seconds in whole milliseconds; None when it is disabled (CFG-13)."""
+    return _limit_ms({} if seconds is None else {key: seconds}, key, default_sec)
+
+
+def derived_url(application_url: str) -> str:
+    """Return the URL of the system database that goes with an application's (CFG-21, CLT-2)."""
+    return application_url if application_url.startswith("sqlite") else _suffixed(application_url, "_dbos_sys")
 
 
 def default_url(name: str) -> str:

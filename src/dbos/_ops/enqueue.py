@@ -29,6 +29,7 @@ from .._engine.target import target_of
 from .._engine.workflow import Queued, Target
 from .._error import DBOSException
 from .._model.records import EnqueueOptions
+from .._store.workflows import Start
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,6 +123,19 @@ def _parts(call: Call) -> tuple[Any, tuple[Any, ...], dict[str, Any], Mapping[st
     missing: tuple[Any, ...] = (None, (), {}, {})
     func, args, kwargs, own = (*call, *missing[len(call) :])
     return func, tuple(args), dict(kwargs), own
+
+
+def outside_start(
+    node: Runtime, given: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Start, Context]:
+    """Return the row that options alone describe, checked but not written, and the context they make."""
+    context = _context_of(Context(), given)
+    enqueue = context.options.enqueue or EnqueueDefaults()
+    target, queued = named(given, enqueue, args, kwargs)
+    check(queued.queue_name, enqueue)
+    next_id = running.take_next_id(context, None)
+    now_ms = node.clock.now_ms()
+    return running.start_of(node, target, context, None, 0, queued, None, next_id, now_ms), context
 
 
 def check(queue_name: str, options: EnqueueDefaults) -> None:

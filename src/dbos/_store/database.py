@@ -126,6 +126,18 @@ class Database:
         """Run `work` in one transaction whose statements must go by an index; `alone`: it is one statement."""
         return self.transact(work)
 
+    def check(self) -> None:
+        """Ask for a sign of life, once; SQLAlchemy's error says why there is none (CLT-9, CLT-21)."""
+        try:
+            self._read(lambda session: session.one("select 1"))
+        except Exception as error:
+            raise unreachable(error) from error
+
+    @property
+    def retries(self) -> bool:
+        """Whether work outlives a lost connection. A locked SQLite file is always waited for (CLT-15)."""
+        return self._retry or self.dialect.name == "sqlite"
+
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""
         raise NotImplementedError
@@ -152,8 +164,10 @@ class Database:
             try:
                 return work()
             except ConnectionLost as lost:
-                if self._closed.is_set() or not self._retry:
+                if self._closed.is_set():
                     raise (lost.__cause__ or lost) from None
+                if not self.retries:
+                    raise unreachable(lost) from lost
                 seconds = backoff.next()
                 logger.warning("System database not reachable (%s), retrying in %.1f s", lost, seconds)
                 self.pause(seconds)
@@ -163,6 +177,14 @@ class Database:
 
     def _transact(self, work: Callable[[Session], T]) -> T:
         raise NotImplementedError
+
+
+def unreachable(error: BaseException) -> Exception:
+    """Return SQLAlchemy's error for a failed connection: what callers of a client have always caught (CLT-9)."""
+    from sqlalchemy.exc import OperationalError
+
+    cause = error.__cause__ if isinstance(error, ConnectionLost) and error.__cause__ is not None else error
+    return OperationalError("connecting to the system database", None, cause)
 
 
 def one(rows: Iterable[Row]) -> Row | None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from .._error import DBOSException
 from .._model.retry import Backoff
 from . import faults
-from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, key_of
+from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, key_of, unreachable
 from .ticket import Ticket, wake
 
 if TYPE_CHECKING:
@@ -246,9 +246,10 @@ class Journal:
                 if lane is not None:
                     lane.close()
                     lane = None
-                if self._database.closed or self._stopping:
+                if self._database.closed or self._stopping or not self._database.retries:
+                    error = _stopped() if self._database.retries else unreachable(lost)
                     for entry in batch:
-                        entry.fail(_stopped())
+                        entry.fail(error)
                     return None, []
                 backoff = backoff or Backoff()
                 seconds = backoff.next()

@@ -38,7 +38,7 @@ class Opening:
 
 
 def open_database(opening: Opening, *, migrate: bool, verify: bool = True, retry: bool = True) -> Database:
-    """Open a system database and bring its schema up to date, or check that it is."""
+    """Open a system database and bring its schema up to date, or check that it is; with neither, connect later."""
     dialect = _dialect(opening)
     if dialect == "sqlite":
         return _open_sqlite(opening, migrate=migrate, verify=verify, retry=retry)
@@ -56,11 +56,12 @@ def _open_sqlite(opening: Opening, *, migrate: bool, verify: bool, retry: bool) 
     from .migrate import migrate_sqlite, verify_sqlite
     from .sqlite import SqliteDatabase
 
-    logger.info("Using a SQLite system database: good for development and testing, on one machine")
+    if migrate or verify:
+        logger.info("Using a SQLite system database: good for development and testing, on one machine")
     path = opening.engine.url.database if opening.engine is not None else addresses.parse(opening.url or "").database
     if not migrate and verify:
         verify_sqlite(path)
-    database = SqliteDatabase(path, engine=opening.engine, retry=retry)
+    database = SqliteDatabase(path, engine=opening.engine, retry=retry, create=migrate)
     if migrate:
         connection = database.open()
         try:
@@ -89,6 +90,8 @@ def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool
         observe_timeout_ms=opening.observe_timeout_ms,
         retry=retry,
     )
+    if not migrate and not verify:
+        return database
     held = _opened(database, address if migrate else None)
     try:
         if migrate:

@@ -1,0 +1,241 @@
+"""`DBOSClient`: the same operations from outside an application, two lines each.
+
+Knows how a client opens its database and that nothing around a call reaches it (CLT-81, CLT-83). Leaves the operations
+to `_ops`, which know no difference.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import threading
+from typing import Any
+
+from ._engine.color import run_now, settled
+from ._engine.context import current, enter, leave
+from ._engine.outside import Outside
+from ._engine.threads import loop_is_running
+from ._error import DBOSException, DBOSInitializationError
+from ._model.config import derived_url, limit_ms
+from ._model.serialize import Codec, PickleSerializer, Serializer
+from ._ops import outside, queues, search, workflows
+from ._queue import queue_of
+from ._store.opening import Opening, open_database
+
+logger = logging.getLogger("dbos")
+
+POLL_SEC = 1.0  # how stale an old wait may be (CLT-13)
+POOL_SIZE = 5
+
+
+def verb(op: Any, *, warn: bool = False) -> Any:
+    """Publish an operation as a method; with `warn`, it warns where it blocks a running event loop (CLT-25)."""
+
+    def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
+        if warn and loop_is_running():
+            logger.warning(
+                "DBOSClient.%s blocks the running event loop: use await %s_async(...)", op.__name__, op.__name__
+            )
+        node = client._connected()
+        here = current()
+        token = enter(None)  # nothing around the call reaches it (CLT-83)
+        try:
+            return settled(run_now(op(node, node.blocking, *args, **kwargs)))
+        finally:
+            leave(token, here)
+
+    return _published(face, op, op.__name__)
+
+
+def verb_async(op: Any) -> Any:
+    """Publish an operation's coroutine form as a method."""
+
+    async def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
+        node = client._node if client._started else await client._node.looping.query(client._connected)
+        here = current()
+        token = enter(None)  # nothing around the call reaches it (CLT-83)
+        try:
+            return settled(await op(node, node.looping, *args, **kwargs))
+        finally:
+            leave(token, here)
+
+    return _published(face, op, f"{op.__name__}_async")
+
+
+def _published(face: Any, op: Any, name: str) -> Any:
+    """Give a method the documentation and signature of its operation, spoken from a client."""
+    functools.update_wrapper(face, op)
+    del face.__wrapped__
+    face.__name__ = name
+    face.__qualname__ = f"DBOSClient.{name}"
+    face.__doc__ = (op.__doc__ or "").replace(" DBOS.", " client.").replace("[DBOS.", "[client.")
+    signature = inspect.signature(op)
+    parameters = list(signature.parameters.values())[2:]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if parameters and parameters[0].kind is inspect.Parameter.POSITIONAL_ONLY:
+        kind = inspect.Parameter.POSITIONAL_ONLY
+    face.__signature__ = signature.replace(parameters=[inspect.Parameter("self", kind), *parameters])
+    return face
+
+
+class DBOSClient:
+    """Work with an application's workflows from any other process: enqueue, wait, look, cancel, resume.
+
+        client = DBOSClient(system_database_url="postgresql://localhost/shop")
+        handle = client.enqueue({"workflow_name": "checkout", "queue_name": "orders"}, 17)
+        receipt = handle.get_result()
+        client.destroy()
+
+    It is a context manager too, plain and async. It creates and migrates nothing, and runs no workflow.
+    """
+
+    def __init__(
+        self,
+        database_url: str | None = None,
+        *,
+        system_database_url: str | None = None,
+        system_database_engine: Any = None,
+        application_database_url: str | None = None,
+        dbos_system_schema: str | None = "dbos",
+        serializer: Serializer = PickleSerializer(),  # noqa: B008  # it has no state
+        system_database_pool_size: int | None = None,
+        system_database_polling_concurrency: int | None = None,
+        use_listen_notify: bool = False,
+        application_name: str | None = None,
+        lazy: bool = False,
+        retry_connection_errors: bool = True,
+        observability_query_timeout_sec: float | None = None,
+        sys_db_idle_transaction_timeout_sec: float | None = None,
+        sharding: bool = False,
+    ) -> None:
+        """Connect to a system database.
+
+        `serializer` must be the application's. `application_name` says for which application rows are created and
+        listed; without one, rows belong to any. With `lazy`, the first operation connects. `database_url` and
+        `application_database_url` are deprecated: they name the database of an application whose system database has
+        the same name and `_dbos_sys`. Timeouts are in seconds, as in `DBOSConfig`.
+
+        Raises SQLAlchemy's `DBAPIError` when the database cannot be reached, `DBOSException` without one to connect
+        to, `DBOSInitializationError` for a URL without a database name.
+        """
+        if sharding:
+            raise DBOSInitializationError("sharded system database not supported: leave sharding out")
+        if lazy and use_listen_notify:
+            raise DBOSException("A lazy client cannot use_listen_notify: listening needs a connection at once")
+        if hasattr(system_database_engine, "sync_engine"):
+            raise DBOSException("system_database_engine is an AsyncEngine: give a plain Engine")
+        opening = Opening(
+            url=_url(system_database_url, database_url or application_database_url, system_database_engine),
+            engine=system_database_engine,
+            schema=dbos_system_schema or "dbos",
+            pool_size=system_database_pool_size or POOL_SIZE,
+            pool_timeout_sec=30.0,
+            connect_timeout=10,
+            application_name="dbos_transact_client",
+            idle_transaction_timeout_ms=limit_ms(
+                "sys_db_idle_transaction_timeout_sec", sys_db_idle_transaction_timeout_sec, 60.0
+            ),
+            observe_timeout_ms=limit_ms("observability_query_timeout_sec", observability_query_timeout_sec, 30.0),
+            listen_notify=use_listen_notify,
+        )
+        database = open_database(opening, migrate=False, verify=False, retry=retry_connection_errors)
+        self._node = Outside(database, Codec(serializer), application_name=application_name, poll_sec=POLL_SEC)
+        self._node.queue_of = queue_of
+        self._started = self._destroyed = False
+        self._starting = threading.Lock()
+        if not lazy:
+            try:
+                self._connected()
+            except BaseException:
+                self.destroy()
+                raise
+
+    def _connected(self) -> Outside:
+        """Return the node of a client that has been connected, now or before (CLT-10)."""
+        node = self._node
+        if not self._started and not self._destroyed:
+            try:
+                node.database.check()
+            except Exception as error:
+                logger.error("The client cannot connect to the system database: %s", error)
+                raise
+            with self._starting:
+                if not self._started:
+                    node.journal.start()
+                    self._started = True
+        return node
+
+    # --- life
+    check_connection = verb(outside.check_connection, warn=True)
+    check_connection_async = verb_async(outside.check_connection)
+
+    def destroy(self) -> None:
+        """Stop waiting and close every connection. Calling it again does nothing.
+
+        It may block: async code leaves an `async with` block, or calls it in a thread.
+
+            client.destroy()
+        """
+        if not self._destroyed:
+            self._destroyed = True
+            self._node.stop()
+
+    def __enter__(self) -> DBOSClient:
+        """Return the client."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Destroy the client."""
+        self.destroy()
+
+    async def __aenter__(self) -> DBOSClient:
+        """Return the client."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Destroy the client, in a thread."""
+        import asyncio
+
+        await asyncio.get_running_loop().run_in_executor(None, self.destroy)
+
+    # --- workflows
+    enqueue = verb(outside.enqueue)
+    enqueue_async = verb_async(outside.enqueue)
+    enqueue_in_transaction = verb(outside.enqueue_in_transaction)
+    retrieve_workflow = verb(workflows.retrieve_workflow)
+    retrieve_workflow_async = verb_async(workflows.retrieve_workflow)
+    list_workflows = verb(search.list_workflows)
+    list_workflows_async = verb_async(search.list_workflows)
+    list_workflow_steps = verb(workflows.list_workflow_steps)
+    list_workflow_steps_async = verb_async(workflows.list_workflow_steps)
+    wait_first = verb(workflows.wait_first)
+    wait_first_async = verb_async(workflows.wait_first)
+    cancel_workflow = verb(workflows.cancel_workflow)
+    cancel_workflow_async = verb_async(workflows.cancel_workflow)
+    cancel_workflows = verb(workflows.cancel_workflows)
+    cancel_workflows_async = verb_async(workflows.cancel_workflows)
+    resume_workflow = verb(workflows.resume_workflow)
+    resume_workflow_async = verb_async(workflows.resume_workflow)
+    resume_workflows = verb(workflows.resume_workflows)
+    resume_workflows_async = verb_async(workflows.resume_workflows)
+
+    # --- queues
+    register_queue = verb(outside.register_queue, warn=True)
+    register_queue_async = verb_async(outside.register_queue)
+    retrieve_queue = verb(queues.retrieve_queue, warn=True)
+    retrieve_queue_async = verb_async(queues.retrieve_queue)
+    list_queues = verb(queues.list_queues, warn=True)
+    list_queues_async = verb_async(queues.list_queues)
+    delete_queue = verb(queues.delete_queue, warn=True)
+    delete_queue_async = verb_async(queues.delete_queue)
+    set_workflow_delay = verb(queues.set_workflow_delay)
+    set_workflow_delay_async = verb_async(queues.set_workflow_delay)
+
+
+def _url(system: str | None, application: str | None, engine: Any) -> str | None:
+    """Return the URL of the system database (CLT-2..4)."""
+    url = system or (derived_url(application) if application else None)
+    if url is None and engine is None:
+        raise DBOSException("A system database URL or engine is required: give DBOSClient(system_database_url=...)")
+    return url

@@ -1,0 +1,136 @@
+"""The verbs of a client that differ from an application's: what it enqueues, and the queues it registers.
+
+Leaves everything that is the same inside and outside to the module of each noun.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+from .._engine import workflow as running
+from .._engine.color import Io
+from .._engine.handles import WorkflowHandle, handle
+from .._engine.outside import Outside
+from .._engine.runtime import Node, Runtime
+from .._error import DBOSException
+from .._model.queue import POLLING_SEC, declared
+from .._model.records import EnqueueOptions, QueueRateLimit
+from .._store import queues, workflows
+from .._store.borrowed import BorrowedSession
+from .._store.database import BadRecord
+from . import enqueue as enqueueing
+
+Conflict = Literal["update_if_latest_version", "always_update", "never_update"]
+
+
+async def check_connection(node: Node, io: Io) -> None:
+    """Ask the database for a sign of life.
+
+    Raises SQLAlchemy's `DBAPIError` when it gives none.
+
+        DBOS.check_connection()
+    """
+    await io.query(node.database.check)
+
+
+async def enqueue(node: Outside, io: Io, options: EnqueueOptions, /, *args: Any, **kwargs: Any) -> WorkflowHandle[Any]:
+    """Put a workflow on a queue by the names of both, and return a handle to it. Its row is durable when this returns.
+
+    Everything comes from `options`: enclosing `with` blocks say nothing here. Neither name is looked up; the row waits
+    until a process of the application can run it. Enqueueing a `workflow_id` that exists returns a handle to that
+    workflow.
+
+    Raises `DBOSException` for invalid options, `DBOSQueueDeduplicatedError` when its deduplication id is held,
+    `DBOSWorkflowIDInUseError` when its id is, under `workflow_id_reuse_policy="reject"`.
+
+        handle = DBOS.enqueue({"workflow_name": "build_report", "queue_name": "reports"}, "monthly")
+        report = handle.get_result()
+    """
+    # A start without a parent needs nothing of a runtime that a client has not.
+    return await enqueueing.enqueue_workflow_with_options(cast(Runtime, node), io, options, *args, **kwargs)
+
+
+async def enqueue_in_transaction(
+    node: Outside, io: Io, conn_or_session: Any, options: EnqueueOptions, /, *args: Any, **kwargs: Any
+) -> WorkflowHandle[Any]:
+    """Put a workflow on a queue within a transaction of yours: it exists if and when you commit.
+
+    `conn_or_session` is a SQLAlchemy `Connection` or ORM `Session` to the system database; nothing of its transaction
+    is begun, committed, rolled back or retried here.
+
+    Raises what `enqueue` raises; `DBOSException` for `duplication_policy="return-existing"`.
+
+        with engine.begin() as connection:
+            connection.execute(insert(orders).values(id=17))
+            DBOS.enqueue_in_transaction(connection, {"workflow_name": "ship", "queue_name": "orders"}, 17)
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if given.get("duplication_policy") == "return-existing":
+        raise DBOSException("duplication_policy='return-existing' is not supported by enqueue_in_transaction")
+    start, context = enqueueing.outside_start(cast(Runtime, node), given, args, kwargs)
+    session = BorrowedSession(conn_or_session, node.database.dialect)
+    try:
+        took = session.write(workflows.START, start)
+    except BadRecord as bad:
+        raise DBOSException(f"The system database refuses workflow {start.workflow_id}: {bad}") from bad
+    verdict = None if took else workflows.judge_start(session, start)
+    if verdict is not None:
+        await running.settle_collision(
+            cast(Runtime, node), io, None, 0, start, verdict, context.options.next_id, context, start.started_at_ms or 0
+        )
+    return handle(node, io, start.workflow_id)  # type: ignore[no-any-return]  # of the caller's colour
+
+
+async def register_queue(
+    node: Node,
+    io: Io,
+    name: str,
+    *,
+    global_concurrency: int | None = None,
+    partition_concurrency: int | None = None,
+    partition_worker_concurrency: int | None = None,
+    partition_limiter: QueueRateLimit | None = None,
+    limiter: QueueRateLimit | None = None,
+    worker_concurrency: int | None = None,
+    polling_interval_sec: float = POLLING_SEC,
+    on_conflict: Conflict = "always_update",
+    application_name: str | None = None,
+    concurrency: int | None = None,
+    priority_enabled: bool = False,
+    partition_queue: bool = False,
+) -> Any:
+    """Register a queue in the database, or change one, and return it. Every process of the application serves it.
+
+    The limits are those of `DBOS.register_queue`. `on_conflict` says whether a queue that exists is changed always or
+    never; a client has no application version to compare. `application_name` defaults to the client's.
+
+    Raises `ValueError` for limits that contradict one another, `DBOSException` for another `on_conflict` and when
+    another application has a queue of that name.
+
+        DBOS.register_queue("reports", worker_concurrency=4)
+    """
+    settings = declared(
+        name,
+        concurrency=concurrency,
+        limiter=limiter,
+        worker_concurrency=worker_concurrency,
+        global_concurrency=global_concurrency,
+        partition_concurrency=partition_concurrency,
+        partition_worker_concurrency=partition_worker_concurrency,
+        partition_limiter=partition_limiter,
+        polling_interval_sec=polling_interval_sec,
+        priority_enabled=priority_enabled,
+        partition_queue=partition_queue,
+    )
+    if on_conflict not in ("always_update", "never_update"):
+        raise DBOSException(
+            f"Invalid on_conflict {on_conflict!r}: a client has no application version to compare, "
+            f"so it must be 'always_update' or 'never_update'"
+        )
+    owned = replace(settings, application_name=application_name or node.application_name)
+    standing, _ = await io.query(
+        node.database.transact,
+        lambda session: queues.register(session, owned, overwrite=on_conflict == "always_update"),
+    )
+    return node.queue_of(node, standing)

@@ -1,0 +1,100 @@
+"""A session inside a transaction that the caller began and will end.
+
+Knows SQLAlchemy's `Connection` and ORM `Session`, whatever driver is below them. It never begins, commits, rolls back
+or retries (CLT-39). Leaves what is written to the kinds of each noun.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .._error import DBOSException
+from .database import BadRecord, Kind, Row
+from .sql import Dialect, field_values, rows_json
+
+
+class BorrowedSession:
+    """Named statements in a transaction of the caller's own, on the tables of the system schema (CLT-40)."""
+
+    def __init__(self, conn_or_session: Any, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._connection = _connection_of(conn_or_session)
+        theirs = "sqlite" if self._connection.dialect.name == "sqlite" else "postgres"
+        if theirs != dialect.name:
+            raise DBOSException(
+                f"The transaction is on a {theirs} database, but the system database is on {dialect.name}: "
+                f"give a connection or session to the system database"
+            )
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run a statement and return its rows."""
+        return [tuple(row) for row in self._execute(self._dialect.expand(statement), parameters)]
+
+    def run(self, statement: str, **parameters: Any) -> int:
+        """Run a statement and return how many rows it changed."""
+        changed: int = self._execute(self._dialect.expand(statement), parameters).rowcount
+        return changed
+
+    def one(self, statement: str, **parameters: Any) -> Row | None:
+        """Run a statement and return its first row, if any."""
+        return next(iter(self.rows(statement, **parameters)), None)
+
+    def try_lock(self, name: str) -> bool:
+        """Refuse: nothing in a caller's transaction takes such a lock."""
+        raise NotImplementedError
+
+    def write(self, kind: Kind, record: Any) -> bool:
+        """Write a journal record; False when it did not take, and then its judge says why."""
+        try:
+            if self._dialect.name == "sqlite":
+                from .sqlite import of_one
+
+                return self._write_each(of_one(kind, self._dialect), field_values(kind.record, record))
+            records = rows_json(kind.record, [record]).decode()
+        except ValueError as error:
+            raise BadRecord(str(error)) from error
+        from .postgres import fused
+
+        statement = fused(kind, self._dialect).replace("$1::json", "cast(:records as json)")
+        return bool(self._execute(statement, {"records": records}).fetchall())
+
+    def _write_each(self, statements: tuple[str, ...], fields: dict[str, Any]) -> bool:
+        claim, *then = statements
+        if self._execute(claim, fields).rowcount != 1:
+            return False
+        for statement in then:
+            self._execute(statement, fields)
+        return True
+
+    def _execute(self, text: str, parameters: dict[str, Any]) -> Any:
+        from sqlalchemy import text as sql
+
+        named = {name: self._adapted(value) for name, value in parameters.items()}
+        return self._connection.execute(sql(_escaped(text)), named)
+
+    def _adapted(self, value: Any) -> Any:
+        return json.dumps(value) if self._dialect.name == "sqlite" and isinstance(value, (list, tuple)) else value
+
+
+def _connection_of(conn_or_session: Any) -> Any:
+    """Return the connection of a session, or the connection itself (CLT-39, CLT-42)."""
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import Session, scoped_session
+
+    if isinstance(conn_or_session, (Session, scoped_session)):
+        return conn_or_session.connection()
+    if isinstance(conn_or_session, Connection):
+        return conn_or_session
+    raise DBOSException(
+        f"A SQLAlchemy Connection or Session is needed, not {type(conn_or_session).__name__}. From async code: "
+        f"await async_connection.run_sync(lambda connection: client.enqueue_in_transaction(connection, ...))"
+    )
+
+
+def _escaped(text: str) -> str:
+    """Keep a colon inside a quoted name or literal from being taken for a parameter."""
+    pieces = re.split(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')""", text)
+    pieces[1::2] = [piece.replace(":", "\\:") for piece in pieces[1::2]]
+    return "".join(pieces)
