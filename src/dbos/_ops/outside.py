@@ -79,7 +79,8 @@ async def enqueue_in_transaction(
         await running.settle_collision(
             cast(Runtime, node), io, None, 0, start, verdict, context.options.next_id, context, start.started_at_ms or 0
         )
-    return handle(node, io, start.workflow_id)  # type: ignore[no-any-return]  # of the caller's colour
+    enqueued: WorkflowHandle[Any] = handle(node, io, start.workflow_id)
+    return enqueued
 
 
 async def register_queue(
