@@ -19,7 +19,7 @@ from ._engine.threads import loop_is_running
 from ._error import DBOSException, DBOSInitializationError
 from ._model.config import derived_url, limit_ms
 from ._model.serialize import Codec, PickleSerializer, Serializer
-from ._ops import outside, queues, search, workflows
+from ._ops import events, executors, messages, metrics, outside, queues, schedules, search, versions, workflows
 from ._queue import queue_of
 from ._store.opening import Opening, open_database
 
@@ -29,7 +29,7 @@ POLL_SEC = 1.0  # how stale an old wait may be (CLT-13)
 POOL_SIZE = 5
 
 
-def verb(op: Any, *, warn: bool = False) -> Any:
+def verb(op: Any, *, name: str = "", warn: bool = False) -> Any:
     """Publish an operation as a method; with `warn`, it warns where it blocks a running event loop (CLT-25)."""
 
     def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
@@ -45,10 +45,10 @@ def verb(op: Any, *, warn: bool = False) -> Any:
         finally:
             leave(token, here)
 
-    return _published(face, op, op.__name__)
+    return _published(face, op, name or op.__name__)
 
 
-def verb_async(op: Any) -> Any:
+def verb_async(op: Any, *, name: str = "") -> Any:
     """Publish an operation's coroutine form as a method."""
 
     async def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
@@ -60,7 +60,7 @@ def verb_async(op: Any) -> Any:
         finally:
             leave(token, here)
 
-    return _published(face, op, f"{op.__name__}_async")
+    return _published(face, op, f"{name or op.__name__}_async")
 
 
 def _published(face: Any, op: Any, name: str) -> Any:
@@ -207,6 +207,8 @@ class DBOSClient:
     retrieve_workflow_async = verb_async(workflows.retrieve_workflow)
     list_workflows = verb(search.list_workflows)
     list_workflows_async = verb_async(search.list_workflows)
+    list_queued_workflows = verb(search.list_queued_workflows)
+    list_queued_workflows_async = verb_async(search.list_queued_workflows)
     list_workflow_steps = verb(workflows.list_workflow_steps)
     list_workflow_steps_async = verb_async(workflows.list_workflow_steps)
     wait_first = verb(workflows.wait_first)
@@ -231,6 +233,56 @@ class DBOSClient:
     delete_queue_async = verb_async(queues.delete_queue)
     set_workflow_delay = verb(queues.set_workflow_delay)
     set_workflow_delay_async = verb_async(queues.set_workflow_delay)
+
+    # --- messages and events
+    send = verb(outside.send)
+    send_async = verb_async(outside.send)
+    send_bulk = verb(messages.send_bulk)
+    send_bulk_async = verb_async(messages.send_bulk)
+    get_event = verb(events.get_event)
+    get_event_async = verb_async(events.get_event)
+    get_all_events = verb(events.get_all_events)
+    get_all_events_async = verb_async(events.get_all_events)
+
+    # --- schedules
+    create_schedule = verb(schedules.create_schedule_by_name, name="create_schedule")
+    create_schedule_async = verb_async(schedules.create_schedule_by_name, name="create_schedule")
+    apply_schedules = verb(schedules.apply_schedules_by_name, name="apply_schedules")
+    apply_schedules_async = verb_async(schedules.apply_schedules_by_name, name="apply_schedules")
+    list_schedules = verb(schedules.list_schedules)
+    list_schedules_async = verb_async(schedules.list_schedules)
+    get_schedule = verb(schedules.get_schedule)
+    get_schedule_async = verb_async(schedules.get_schedule)
+    delete_schedule = verb(schedules.delete_schedule)
+    delete_schedule_async = verb_async(schedules.delete_schedule)
+    pause_schedule = verb(schedules.pause_schedule)
+    pause_schedule_async = verb_async(schedules.pause_schedule)
+    resume_schedule = verb(schedules.resume_schedule)
+    resume_schedule_async = verb_async(schedules.resume_schedule)
+    backfill_schedule = verb(schedules.backfill_schedule)
+    backfill_schedule_async = verb_async(schedules.backfill_schedule)
+    trigger_schedule = verb(schedules.trigger_schedule)
+    trigger_schedule_async = verb_async(schedules.trigger_schedule)
+    preview_schedule = verb(schedules.preview_schedule)
+    preview_schedule_async = verb_async(schedules.preview_schedule)
+
+    # --- versions, executors, counting
+    list_application_versions = verb(versions.list_application_versions)
+    list_application_versions_async = verb_async(versions.list_application_versions)
+    get_latest_application_version = verb(versions.get_latest_application_version)
+    get_latest_application_version_async = verb_async(versions.get_latest_application_version)
+    set_latest_application_version = verb(versions.set_latest_application_version)
+    set_latest_application_version_async = verb_async(versions.set_latest_application_version)
+    list_executors = verb(executors.list_executors)
+    list_executors_async = verb_async(executors.list_executors)
+    list_stranded_versions = verb(executors.list_stranded_versions)
+    list_stranded_versions_async = verb_async(executors.list_stranded_versions)
+    get_workflow_aggregates = verb(metrics.get_workflow_aggregates)
+    get_workflow_aggregates_async = verb_async(metrics.get_workflow_aggregates)
+    get_step_aggregates = verb(metrics.get_step_aggregates)
+    get_step_aggregates_async = verb_async(metrics.get_step_aggregates)
+    get_metrics = verb(metrics.get_metrics)
+    get_metrics_async = verb_async(metrics.get_metrics)
 
 
 def _url(system: str | None, application: str | None, engine: Any) -> str | None:

@@ -1,11 +1,25 @@
 """Type stubs of `DBOSClient`. Written by `make stubs` from the running class: do not edit."""
 
+from datetime import datetime
 from typing import Any
 
 from dbos._engine.handles import WorkflowHandle, WorkflowHandleAsync
-from dbos._model.records import EnqueueOptions, QueueRateLimit, StepInfo, WorkflowStatus
-from dbos._model.serialize import Serializer
+from dbos._model.records import (
+    ClientScheduleInput,
+    EnqueueOptions,
+    ExecutorInfo,
+    QueueRateLimit,
+    SendMessage,
+    StepInfo,
+    StrandedVersion,
+    VersionInfo,
+    WorkflowSchedule,
+    WorkflowStatus,
+)
+from dbos._model.serialize import Serializer, WorkflowSerializationFormat
 from dbos._ops.outside import Conflict
+from dbos._ops.schedules import Filter
+from dbos._ops.search import Texts
 
 class DBOSClient:
     """Work with an application's workflows from any other process: enqueue, wait, look, cancel, resume.
@@ -235,6 +249,82 @@ class DBOSClient:
         `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
 
             client.list_workflows(status="ERROR", limit=10, sort_desc=True)
+        """
+
+    def list_queued_workflows(
+        self,
+        *,
+        workflow_ids: list[str] | None = None,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        sort_desc: bool = False,
+        workflow_id_prefix: str | list[str] | None = None,
+        load_input: bool = True,
+        load_output: bool = True,
+        executor_id: str | list[str] | None = None,
+        is_fork: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+        application_name: str | list[str] | None = None,
+        shard_key: str | list[str] | None = None,
+        parent_shard_key: str | list[str] | None = None,
+    ) -> list[WorkflowStatus]:
+        """List workflows that are on a queue, waiting, delayed or running, oldest first; else as `list_workflows`.
+
+        An explicit `status` replaces that set.
+
+            client.list_queued_workflows(queue_name="reports", load_input=False)
+        """
+
+    async def list_queued_workflows_async(
+        self,
+        *,
+        workflow_ids: list[str] | None = None,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        sort_desc: bool = False,
+        workflow_id_prefix: str | list[str] | None = None,
+        load_input: bool = True,
+        load_output: bool = True,
+        executor_id: str | list[str] | None = None,
+        is_fork: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+        application_name: str | list[str] | None = None,
+        shard_key: str | list[str] | None = None,
+        parent_shard_key: str | list[str] | None = None,
+    ) -> list[WorkflowStatus]:
+        """List workflows that are on a queue, waiting, delayed or running, oldest first; else as `list_workflows`.
+
+        An explicit `status` replaces that set.
+
+            client.list_queued_workflows(queue_name="reports", load_input=False)
         """
 
     def list_workflow_steps(
@@ -483,4 +573,542 @@ class DBOSClient:
         A workflow that is not delayed is left alone. Raises `DBOSException` unless exactly one is given, not negative.
 
             client.set_workflow_delay("order-17", delay_seconds=60)
+        """
+
+    def send(
+        self,
+        destination_id: str,
+        message: Any,
+        topic: str | None = None,
+        idempotency_key: str | None = None,
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+        shard_key: str | None = None,
+    ) -> None:
+        """Send a message to a workflow, which takes it with `recv` of the same topic, now or later.
+
+        A second message with one `idempotency_key` to one workflow is ignored. With `send_to_forks`, the workflow's forks
+        and theirs get it too.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, and whatever serializing the message raises.
+
+            client.send("order-17", "paid", topic="payment", idempotency_key="payment-1")
+        """
+
+    async def send_async(
+        self,
+        destination_id: str,
+        message: Any,
+        topic: str | None = None,
+        idempotency_key: str | None = None,
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+        shard_key: str | None = None,
+    ) -> None:
+        """Send a message to a workflow, which takes it with `recv` of the same topic, now or later.
+
+        A second message with one `idempotency_key` to one workflow is ignored. With `send_to_forks`, the workflow's forks
+        and theirs get it too.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, and whatever serializing the message raises.
+
+            client.send("order-17", "paid", topic="payment", idempotency_key="payment-1")
+        """
+
+    def send_bulk(
+        self,
+        messages: list[SendMessage],
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+    ) -> None:
+        """Send many messages, all or none.
+
+        Raises what `send` raises, and `DBOSException` when two of them have one idempotency key.
+
+            client.send_bulk([SendMessage("order-17", "paid"), SendMessage("order-18", "paid")])
+        """
+
+    async def send_bulk_async(
+        self,
+        messages: list[SendMessage],
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+    ) -> None:
+        """Send many messages, all or none.
+
+        Raises what `send` raises, and `DBOSException` when two of them have one idempotency key.
+
+            client.send_bulk([SendMessage("order-17", "paid"), SendMessage("order-18", "paid")])
+        """
+
+    def get_event(
+        self, workflow_id: str, key: str, timeout_seconds: float = 60, *, shard_key: str | None = None
+    ) -> Any:
+        """Return the current value of a workflow's event; wait up to `timeout_seconds` until it is set, then return None.
+
+        The workflow may run anywhere, have ended, or not exist yet.
+
+            client.get_event("order-17", "progress", timeout_seconds=5)
+        """
+
+    async def get_event_async(
+        self, workflow_id: str, key: str, timeout_seconds: float = 60, *, shard_key: str | None = None
+    ) -> Any:
+        """Return the current value of a workflow's event; wait up to `timeout_seconds` until it is set, then return None.
+
+        The workflow may run anywhere, have ended, or not exist yet.
+
+            client.get_event("order-17", "progress", timeout_seconds=5)
+        """
+
+    def get_all_events(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
+        """Return the current value of every event of a workflow, by key; {} if there are none.
+
+        client.get_all_events("order-17")
+        """
+
+    async def get_all_events_async(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
+        """Return the current value of every event of a workflow, by key; {} if there are none.
+
+        client.get_all_events("order-17")
+        """
+
+    def create_schedule(
+        self,
+        *,
+        schedule_name: str,
+        workflow_name: str,
+        schedule: str,
+        context: Any = None,
+        workflow_class_name: str | None = None,
+        automatic_backfill: bool = False,
+        cron_timezone: str | None = None,
+        queue_name: str | None = None,
+        application_name: str | None = None,
+        shard_key: str | None = None,
+    ) -> None:
+        """Create a schedule for a workflow known by its name only; nothing of it need be registered here.
+
+        Raises `DBOSException` for an invalid expression or time zone, and for a name that is taken.
+
+            client.create_schedule(schedule_name="nightly", workflow_name="close_books", schedule="0 0 * * *")
+        """
+
+    async def create_schedule_async(
+        self,
+        *,
+        schedule_name: str,
+        workflow_name: str,
+        schedule: str,
+        context: Any = None,
+        workflow_class_name: str | None = None,
+        automatic_backfill: bool = False,
+        cron_timezone: str | None = None,
+        queue_name: str | None = None,
+        application_name: str | None = None,
+        shard_key: str | None = None,
+    ) -> None:
+        """Create a schedule for a workflow known by its name only; nothing of it need be registered here.
+
+        Raises `DBOSException` for an invalid expression or time zone, and for a name that is taken.
+
+            client.create_schedule(schedule_name="nightly", workflow_name="close_books", schedule="0 0 * * *")
+        """
+
+    def apply_schedules(self, schedules: list[ClientScheduleInput]) -> None:
+        """Create schedules of workflows known by name, or replace their definitions: all, or none if one is refused.
+
+        Raises `DBOSException` for an invalid entry, and inside a workflow.
+
+            client.apply_schedules([{"schedule_name": "nightly", "workflow_name": "close_books", "schedule": "@daily"}])
+        """
+
+    async def apply_schedules_async(self, schedules: list[ClientScheduleInput]) -> None:
+        """Create schedules of workflows known by name, or replace their definitions: all, or none if one is refused.
+
+        Raises `DBOSException` for an invalid entry, and inside a workflow.
+
+            client.apply_schedules([{"schedule_name": "nightly", "workflow_name": "close_books", "schedule": "@daily"}])
+        """
+
+    def list_schedules(
+        self,
+        *,
+        status: Filter = None,
+        workflow_name: Filter = None,
+        schedule_name_prefix: Filter = None,
+        application_name: Filter = None,
+    ) -> list[WorkflowSchedule]:
+        """Return the schedules of this application, or of the named ones, and those that nobody owns, by name.
+
+        Every filter is one value or a list of them; all must pass.
+
+            client.list_schedules(status="ACTIVE", schedule_name_prefix="report-")
+        """
+
+    async def list_schedules_async(
+        self,
+        *,
+        status: Filter = None,
+        workflow_name: Filter = None,
+        schedule_name_prefix: Filter = None,
+        application_name: Filter = None,
+    ) -> list[WorkflowSchedule]:
+        """Return the schedules of this application, or of the named ones, and those that nobody owns, by name.
+
+        Every filter is one value or a list of them; all must pass.
+
+            client.list_schedules(status="ACTIVE", schedule_name_prefix="report-")
+        """
+
+    def get_schedule(self, name: str) -> WorkflowSchedule | None:
+        """Return a schedule, whoever owns it, or None.
+
+        client.get_schedule("nightly")["last_fired_at"]
+        """
+
+    async def get_schedule_async(self, name: str) -> WorkflowSchedule | None:
+        """Return a schedule, whoever owns it, or None.
+
+        client.get_schedule("nightly")["last_fired_at"]
+        """
+
+    def delete_schedule(self, name: str) -> None:
+        """Delete a schedule, if there is one of that name. What it has enqueued still runs.
+
+        client.delete_schedule("nightly")
+        """
+
+    async def delete_schedule_async(self, name: str) -> None:
+        """Delete a schedule, if there is one of that name. What it has enqueued still runs.
+
+        client.delete_schedule("nightly")
+        """
+
+    def pause_schedule(self, name: str) -> None:
+        """Keep a schedule from firing until it is resumed. What it would have fired for meanwhile is skipped.
+
+        client.pause_schedule("nightly")
+        """
+
+    async def pause_schedule_async(self, name: str) -> None:
+        """Keep a schedule from firing until it is resumed. What it would have fired for meanwhile is skipped.
+
+        client.pause_schedule("nightly")
+        """
+
+    def resume_schedule(self, name: str) -> None:
+        """Let a paused schedule fire again.
+
+        client.resume_schedule("nightly")
+        """
+
+    async def resume_schedule_async(self, name: str) -> None:
+        """Let a paused schedule fire again.
+
+        client.resume_schedule("nightly")
+        """
+
+    def backfill_schedule(self, schedule_name: str, start: datetime, end: datetime) -> list[WorkflowHandle[None]]:
+        """Enqueue the runs of every time strictly between two moments, and return their handles in order of time.
+
+        A time that was fired already is not run again: repeating this does no harm. Datetimes without a zone are UTC.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow, ValueError when it can never fire.
+
+            client.backfill_schedule("nightly", datetime(2025, 1, 1), datetime(2025, 2, 1))
+        """
+
+    async def backfill_schedule_async(
+        self, schedule_name: str, start: datetime, end: datetime
+    ) -> list[WorkflowHandleAsync[None]]:
+        """Enqueue the runs of every time strictly between two moments, and return their handles in order of time.
+
+        A time that was fired already is not run again: repeating this does no harm. Datetimes without a zone are UTC.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow, ValueError when it can never fire.
+
+            client.backfill_schedule("nightly", datetime(2025, 1, 1), datetime(2025, 2, 1))
+        """
+
+    def trigger_schedule(self, schedule_name: str) -> WorkflowHandle[None]:
+        """Enqueue a run of a schedule now, whatever its times and status, and return its handle.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow.
+
+            client.trigger_schedule("nightly").get_result()
+        """
+
+    async def trigger_schedule_async(self, schedule_name: str) -> WorkflowHandleAsync[None]:
+        """Enqueue a run of a schedule now, whatever its times and status, and return its handle.
+
+        Raises `DBOSException` for an unknown schedule and inside a workflow.
+
+            client.trigger_schedule("nightly").get_result()
+        """
+
+    def preview_schedule(self, name_or_cron: str, n: int = 5, *, cron_timezone: str | None = None) -> list[datetime]:
+        """Return the next `n` times of a schedule, or of a cron expression in `cron_timezone` (UTC unless given).
+
+        There are fewer when it fires no more. Nothing is changed.
+
+        Raises `DBOSException` when it is neither the name of a schedule nor a valid expression.
+
+            client.preview_schedule("0 9 * * mon-fri", 3, cron_timezone="Europe/Berlin")
+        """
+
+    async def preview_schedule_async(
+        self, name_or_cron: str, n: int = 5, *, cron_timezone: str | None = None
+    ) -> list[datetime]:
+        """Return the next `n` times of a schedule, or of a cron expression in `cron_timezone` (UTC unless given).
+
+        There are fewer when it fires no more. Nothing is changed.
+
+        Raises `DBOSException` when it is neither the name of a schedule nor a valid expression.
+
+            client.preview_schedule("0 9 * * mon-fri", 3, cron_timezone="Europe/Berlin")
+        """
+
+    def list_application_versions(self) -> list[VersionInfo]:
+        """Return the versions of this application and unclaimed ones, the latest first.
+
+        Raises `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+            [version["version_name"] for version in client.list_application_versions()]
+        """
+
+    async def list_application_versions_async(self) -> list[VersionInfo]:
+        """Return the versions of this application and unclaimed ones, the latest first.
+
+        Raises `DBOSQueryTimeoutError` when Postgres takes longer than `observability_query_timeout_sec`.
+
+            [version["version_name"] for version in client.list_application_versions()]
+        """
+
+    def get_latest_application_version(self) -> VersionInfo:
+        """Return the latest version of this application; it runs the workflows that carry no version.
+
+        Raises `DBOSException` when none is registered.
+
+            client.get_latest_application_version()["version_name"]
+        """
+
+    async def get_latest_application_version_async(self) -> VersionInfo:
+        """Return the latest version of this application; it runs the workflows that carry no version.
+
+        Raises `DBOSException` when none is registered.
+
+            client.get_latest_application_version()["version_name"]
+        """
+
+    def set_latest_application_version(self, version_name: str, *, application_name: str | None = None) -> None:
+        """Make a registered version the latest one; an unknown name changes nothing.
+
+        Raises `DBOSException` when another application owns the version.
+
+            client.set_latest_application_version(DBOS.application_version)
+        """
+
+    async def set_latest_application_version_async(
+        self, version_name: str, *, application_name: str | None = None
+    ) -> None:
+        """Make a registered version the latest one; an unknown name changes nothing.
+
+        Raises `DBOSException` when another application owns the version.
+
+            client.set_latest_application_version(DBOS.application_version)
+        """
+
+    def list_executors(self, *, application_name: str | list[str] | None = None) -> list[ExecutorInfo]:
+        """Return the processes of this application, or of the named ones, that hold a lease, the longest running first.
+
+        One that died is listed, with `is_alive` False, until another process has taken over everything it ran. Processes
+        launched with `executor_lease_sec` 0 are not listed.
+
+            [(executor.host, executor.pid, executor.running_workflows) for executor in client.list_executors()]
+        """
+
+    async def list_executors_async(self, *, application_name: str | list[str] | None = None) -> list[ExecutorInfo]:
+        """Return the processes of this application, or of the named ones, that hold a lease, the longest running first.
+
+        One that died is listed, with `is_alive` False, until another process has taken over everything it ran. Processes
+        launched with `executor_lease_sec` 0 are not listed.
+
+            [(executor.host, executor.pid, executor.running_workflows) for executor in client.list_executors()]
+        """
+
+    def list_stranded_versions(self) -> list[StrandedVersion]:
+        """Return the application versions of waiting workflows that no live process can run, the longest waiting first.
+
+        Start a process of that version, or cancel or fork its workflows. Processes without a lease are not known here.
+
+            [(version.application_version, version.workflows) for version in client.list_stranded_versions()]
+        """
+
+    async def list_stranded_versions_async(self) -> list[StrandedVersion]:
+        """Return the application versions of waiting workflows that no live process can run, the longest waiting first.
+
+        Start a process of that version, or cancel or fork its workflows. Processes without a lease are not known here.
+
+            [(version.application_version, version.workflows) for version in client.list_stranded_versions()]
+        """
+
+    def get_workflow_aggregates(
+        self,
+        *,
+        group_by_status: bool = False,
+        group_by_name: bool = False,
+        group_by_queue_name: bool = False,
+        group_by_executor_id: bool = False,
+        group_by_application_version: bool = False,
+        group_by_application_name: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_min_created_at: bool = False,
+        select_max_queue_wait_ms: bool = False,
+        select_max_total_latency_ms: bool = False,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        executor_id: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        workflow_ids: list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        schedule_name: str | list[str] | None = None,
+        application_name: str | list[str] | None = None,
+        was_forked_from: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure workflows by group; times and durations are milliseconds, buckets those of creation.
+
+        The filters are those of `list_workflows`; without `application_name`, those of this application and unclaimed ones.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            client.get_workflow_aggregates(group_by_status=True, select_count=True)
+        """
+
+    async def get_workflow_aggregates_async(
+        self,
+        *,
+        group_by_status: bool = False,
+        group_by_name: bool = False,
+        group_by_queue_name: bool = False,
+        group_by_executor_id: bool = False,
+        group_by_application_version: bool = False,
+        group_by_application_name: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_min_created_at: bool = False,
+        select_max_queue_wait_ms: bool = False,
+        select_max_total_latency_ms: bool = False,
+        status: str | list[str] | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        dequeued_after: str | None = None,
+        dequeued_before: str | None = None,
+        name: str | list[str] | None = None,
+        app_version: str | list[str] | None = None,
+        executor_id: str | list[str] | None = None,
+        queue_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        workflow_ids: list[str] | None = None,
+        forked_from: str | list[str] | None = None,
+        parent_workflow_id: str | list[str] | None = None,
+        user: str | list[str] | None = None,
+        schedule_name: str | list[str] | None = None,
+        application_name: str | list[str] | None = None,
+        was_forked_from: bool | None = None,
+        has_parent: bool | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure workflows by group; times and durations are milliseconds, buckets those of creation.
+
+        The filters are those of `list_workflows`; without `application_name`, those of this application and unclaimed ones.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            client.get_workflow_aggregates(group_by_status=True, select_count=True)
+        """
+
+    def get_step_aggregates(
+        self,
+        *,
+        group_by_function_name: bool = False,
+        group_by_status: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_max_duration_ms: bool = False,
+        status: str | list[str] | None = None,
+        function_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        application_name: str | list[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure recorded steps by group, built-in ones too; buckets are those of completion.
+
+        `status` is `SUCCESS` or `ERROR`.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            client.get_step_aggregates(group_by_function_name=True, select_max_duration_ms=True)
+        """
+
+    async def get_step_aggregates_async(
+        self,
+        *,
+        group_by_function_name: bool = False,
+        group_by_status: bool = False,
+        time_bucket_size_ms: int | None = None,
+        select_count: bool = False,
+        select_max_duration_ms: bool = False,
+        status: str | list[str] | None = None,
+        function_name: str | list[str] | None = None,
+        workflow_id_prefix: str | list[str] | None = None,
+        completed_after: str | None = None,
+        completed_before: str | None = None,
+        application_name: str | list[str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Count and measure recorded steps by group, built-in ones too; buckets are those of completion.
+
+        `status` is `SUCCESS` or `ERROR`.
+
+        Raises `ValueError` when nothing is grouped by or selected, or a bucket is not positive.
+
+            client.get_step_aggregates(group_by_function_name=True, select_max_duration_ms=True)
+        """
+
+    def get_metrics(self, start_time: str, end_time: str, application_name: Texts = None) -> list[dict[str, Any]]:
+        """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
+
+        Raises `ValueError` for a malformed time.
+
+            client.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
+        """
+
+    async def get_metrics_async(
+        self, start_time: str, end_time: str, application_name: Texts = None
+    ) -> list[dict[str, Any]]:
+        """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
+
+        Raises `ValueError` for a malformed time.
+
+            client.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
         """

@@ -16,10 +16,12 @@ from .._engine.runtime import Node, Runtime
 from .._error import DBOSException
 from .._model.queue import POLLING_SEC, declared
 from .._model.records import EnqueueOptions, QueueRateLimit
+from .._model.serialize import WorkflowSerializationFormat
 from .._store import queues, workflows
 from .._store.borrowed import BorrowedSession
 from .._store.database import BadRecord
 from . import enqueue as enqueueing
+from . import messages
 
 Conflict = Literal["update_if_latest_version", "always_update", "never_update"]
 
@@ -81,6 +83,40 @@ async def enqueue_in_transaction(
         )
     enqueued: WorkflowHandle[Any] = handle(node, io, start.workflow_id)
     return enqueued
+
+
+async def send(
+    node: Node,
+    io: Io,
+    destination_id: str,
+    message: Any,
+    topic: str | None = None,
+    idempotency_key: str | None = None,
+    *,
+    serialization_type: WorkflowSerializationFormat | None = WorkflowSerializationFormat.DEFAULT,
+    send_to_forks: bool = False,
+    shard_key: str | None = None,
+) -> None:
+    """Send a message to a workflow, which takes it with `recv` of the same topic, now or later.
+
+    A second message with one `idempotency_key` to one workflow is ignored. With `send_to_forks`, the workflow's forks
+    and theirs get it too.
+
+    Raises `DBOSNonExistentWorkflowError` if there is no such workflow, and whatever serializing the message raises.
+
+        DBOS.send("order-17", "paid", topic="payment", idempotency_key="payment-1")
+    """
+    await messages.send(
+        node,
+        io,
+        destination_id,
+        message,
+        topic,
+        idempotency_key=idempotency_key,
+        serialization_type=serialization_type,
+        send_to_forks=send_to_forks,
+        shard_key=shard_key,
+    )
 
 
 async def register_queue(

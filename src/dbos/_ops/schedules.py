@@ -109,7 +109,7 @@ async def create_schedule_by_name(
         "automatic_backfill": automatic_backfill,
         "cron_timezone": cron_timezone,
         "queue_name": queue_name,
-        "application_name": application_name,
+        "application_name": application_name or node.application_name,
     }
     wanted = _wanted_by_name(node, entry)
     await transact(node, io, "DBOS.createSchedule", lambda session: schedules.create(session, wanted))
@@ -319,7 +319,8 @@ def _wanted(node: Node, entry: Mapping[str, Any]) -> Schedule:
 
 def _wanted_by_name(node: Node, entry: Mapping[str, Any]) -> Schedule:
     _checked(entry["schedule"], entry.get("cron_timezone"))
-    owner = entry.get("application_name") or node.application_name
+    # An entry that says None stays unowned (CLT-70).
+    owner = entry.get("application_name") if "application_name" in entry else node.application_name
     return _row(node, entry, entry["workflow_name"], entry.get("workflow_class_name"), owner)
 
 
