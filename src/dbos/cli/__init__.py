@@ -1,0 +1,1 @@
+"""The `dbos` command. The only place that imports click."""
