@@ -52,3 +52,12 @@ def test_migrating_and_resetting(tmp_path, monkeypatch):
     assert "Operation cancelled." in dbos("reset").output or dbos("reset").exit_code == 1
     assert dbos("reset", "-y").exit_code == 0
     assert not (tmp_path / "my_shop.sqlite").exists()
+
+
+@pytest.mark.rules("CLI-3")
+def test_schedules_and_versions(db):
+    with DBOSClient(system_database_url=db.url) as client:
+        client.create_schedule(schedule_name="nightly", workflow_name="w", schedule="0 0 * * *")
+    assert dbos("schedule", "pause", "nightly", "-s", db.url).exit_code == 0
+    assert json.loads(dbos("schedule", "list", "-s", db.url).stdout)[0]["status"] == "PAUSED"
+    assert json.loads(dbos("versions", "list", "-s", db.url).stdout) == []

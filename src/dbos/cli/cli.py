@@ -214,6 +214,38 @@ def executor_list(sys_db_url: str | None, db_url: str | None, schema: str) -> No
     show([plain(one) for one in found])
 
 
+def _listing(group: click.Group, name: str, text: str, work: Callable[[DBOSClient], Any]) -> None:
+    @group.command(name, help=text)
+    @database
+    def listing(sys_db_url: str | None, db_url: str | None, schema: str) -> None:
+        show([plain(one) for one in run((sys_db_url, db_url, schema), work)])
+
+
+def _acting(group: click.Group, name: str, text: str, work: Callable[[DBOSClient, str], Any]) -> None:
+    @group.command(name, help=text)
+    @click.argument("name")
+    @database
+    def acting(name: str, sys_db_url: str | None, db_url: str | None, schema: str) -> None:
+        run((sys_db_url, db_url, schema), lambda client: work(client, name))
+
+
+@app.group(cls=Declared)
+def schedule() -> None:
+    """Look at schedules, pause and resume them."""
+
+
+@app.group(cls=Declared)
+def versions() -> None:
+    """Look at application versions, and say which is the latest."""
+
+
+_listing(schedule, "list", "Print the schedules.", lambda client: client.list_schedules())
+_acting(schedule, "pause", "Keep a schedule from firing.", lambda client, name: client.pause_schedule(name))
+_acting(schedule, "resume", "Let a paused schedule fire again.", lambda client, name: client.resume_schedule(name))
+_listing(versions, "list", "Print the versions.", lambda client: client.list_application_versions())
+_acting(versions, "set", "Make a version the latest.", lambda c, name: c.set_latest_application_version(name))
+
+
 def main() -> None:
     """Run the command."""
     app()
