@@ -32,6 +32,7 @@ from ._service.service import Service
 from ._service.sweeper import Sweeper
 from ._store import leases, versions, workflows
 from ._store.opening import Opening, migrate_url, open_database
+from ._store.pulse import Fresh
 from ._store.queues import INTERNAL_QUEUE
 
 T = TypeVar("T")
@@ -150,12 +151,15 @@ def _launch(application: Application) -> None:
     node.wake_dispatcher, node.wake_sweeper, node.slots.freed = dispatcher.enqueued, sweeper.wake, dispatcher.freed
     node.listened, node.queue_of = application.listened, queue_of
     node.queue_changed = dispatcher.changed
+    node.signals.subscribe("queue", dispatcher.heard, Fresh().look)
+    node.signals.subscribe("cancelled", node.cancelled_elsewhere)
     dispatcher.look(sweeper.look())
     dispatcher.log_served()
     scheduler = Scheduler(node, settings.scheduler_polling_sec)
     node.schedules_changed = scheduler.changed
     application.services = [dispatcher, sweeper, scheduler, *([lease] if lease is not None else [])]
     node.journal.start()
+    node.signals.listen()
     install(node)
     for service in application.services:
         service.start()

@@ -71,7 +71,7 @@ async def begin_all(node: Runtime, io: Io, parent: Run | None, wanted: list[Want
         except Exception as refusal:
             refusals.append(refusal)
     for queue_name, key in {(one.wanted.queued.queue_name, _key(one)) for one in begun}:
-        node.wake_dispatcher(queue_name, key)
+        node.enqueued(queue_name, key)
     if any(one.start is not None and one.start.delay_until_ms is not None for one in begun):
         node.wake_sweeper()
     if refusals:

@@ -41,7 +41,7 @@ def requeue(
     """
     for batch in chunks(workflow_ids, REQUEUE_ROWS):
         node.database.transact(partial(_requeue_batch, batch, executor_ids, queue_name, ended))
-        node.wake_dispatcher(None, None)
+        node.enqueued()
 
 
 def _requeue_batch(

@@ -21,9 +21,9 @@ from .._store.database import Database, Kind, Session
 from .._store.events import set_already
 from .._store.journal import Entry, Journal
 from .._store.messages import arrived
-from .._store.signals import Signals, run_key
+from .._store.signals import Key, Signals, cancelled_key, queue_key, run_key
 from .._store.ticket import wake
-from .._store.workflows import Scope, finished
+from .._store.workflows import Scope, cancelled_among, finished
 from .color import Blocking, Io, Looping
 from .context import Run
 from .registry import Registry
@@ -43,7 +43,14 @@ class Node:
     """What an operation needs: a database, its journal and signals, and a way to encode values."""
 
     def __init__(
-        self, database: Database, codec: Codec, threads: Threads, *, application_name: str | None, poll_sec: float
+        self,
+        database: Database,
+        codec: Codec,
+        threads: Threads,
+        *,
+        application_name: str | None,
+        poll_sec: float,
+        listens: bool = False,
     ) -> None:
         self.database = database
         self.codec = codec
@@ -52,8 +59,8 @@ class Node:
         self.blocking = Blocking(threads)
         self.looping = Looping(threads)
         self.journal = Journal(database)
-        self.signals = Signals(database, poll_sec)
-        self.signals.probe("run", finished)
+        self.signals = Signals(database, poll_sec, listens=listens)
+        self.signals.probe("run", finished, told=False)
         self.signals.probe("message", arrived)
         self.signals.probe("event", set_already)
         self.application_name = application_name
@@ -78,7 +85,13 @@ class Node:
 
     def cancelled_here(self, workflow_ids: Iterable[str]) -> None:
         """Note that runs were cancelled, so that those under way in this process see it at once."""
-        self.signals.fire([run_key(workflow_id) for workflow_id in workflow_ids])
+        ids = list(workflow_ids)
+        self.signals.tell([key(workflow_id) for key in (run_key, cancelled_key) for workflow_id in ids])
+
+    def enqueued(self, queue_name: str | None = None, partition_key: str | None = None) -> None:
+        """Note that a queue has a new row (None: any may have), so that whoever serves it claims at once."""
+        self.wake_dispatcher(queue_name, partition_key)
+        self.signals.tell_others([queue_key(queue_name, partition_key)])
 
 
 class Runtime(Node):
@@ -93,6 +106,7 @@ class Runtime(Node):
             Threads(settings.max_executor_threads),
             application_name=settings.name,
             poll_sec=settings.notification_polling_sec,
+            listens=settings.use_listen_notify,
         )
         self.settings = settings
         self.registry = registry
@@ -131,17 +145,34 @@ class Runtime(Node):
         """Give a run's outcome to everybody who waits for it in this process."""
         run.done.settle(outcome)
         wake([run.done])
-        self.signals.fire([run_key(run.workflow_id)])
+        self.signals.tell([run_key(run.workflow_id)])
 
     def cancelled_here(self, workflow_ids: Iterable[str]) -> None:
         """Note that runs were cancelled, so that those under way in this process see it at once."""
         ids = list(workflow_ids)
-        for workflow_id in ids:
+        self._mark_cancelled(ids)
+        super().cancelled_here(ids)
+        self.wake_dispatcher(None, None)  # a cancelled run's slot is free at once (DQ-34)
+
+    def cancelled_elsewhere(self, keys: list[Key]) -> None:
+        """Hear that other processes cancelled runs. It is a hint: the database says which."""
+        if any(len(key) == 1 for key in keys):
+            asked = list(self.runs)
+        else:
+            asked = [key[1] for key in keys if key[1] in self.runs]
+        if asked and not self.stopping:
+            self.threads.pool.submit(self._look_for_cancelled, asked)
+
+    def _look_for_cancelled(self, workflow_ids: list[str]) -> None:
+        cancelled = self.database.read(lambda session: cancelled_among(session, workflow_ids))
+        self._mark_cancelled(cancelled)
+        self.signals.fire([cancelled_key(workflow_id) for workflow_id in cancelled])
+
+    def _mark_cancelled(self, workflow_ids: list[str]) -> None:
+        for workflow_id in workflow_ids:
             run = self.runs.get(workflow_id)
             if run is not None:
                 run.cancelled = True
-        super().cancelled_here(ids)
-        self.wake_dispatcher(None, None)  # a cancelled run's slot is free at once (DQ-34)
 
     def wait_until_idle(self, timeout_sec: float) -> bool:
         """Wait until no run is under way here, or the time is up; log who is waited for, about once a second."""

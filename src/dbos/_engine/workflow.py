@@ -252,7 +252,7 @@ def _begun(node: Runtime, start: Start, target: Target, here: Context, queued: Q
     """Return the run to execute here, or just the id when a queue has it."""
     if queued is not None:
         if start.delay_until_ms is None:
-            node.wake_dispatcher(start.queue_name, start.queue_partition_key)
+            node.enqueued(start.queue_name, start.queue_partition_key)
         elif start.delay_until_ms < node.clock.now_ms() + 1000:
             node.wake_sweeper()
         return Begun(start.workflow_id)

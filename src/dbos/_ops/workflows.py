@@ -221,7 +221,7 @@ async def resume_workflows(
 
     async def resume() -> None:
         await io.query(node.database.transact, work)
-        node.wake_dispatcher(None, None)
+        node.enqueued()
 
     await operation(node, io, "DBOS.resumeWorkflow", resume)
     return [handle(node, io, workflow_id) for workflow_id in workflow_ids]

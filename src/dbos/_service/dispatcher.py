@@ -23,6 +23,7 @@ from .._store.claims import Claimant, Claimed, Taken
 from .._store.database import Contended, Session
 from .._store.partitions import Room
 from .._store.pulse import Pulse
+from .._store.signals import Key
 from .service import Service
 
 T = TypeVar("T")
@@ -81,6 +82,11 @@ class Dispatcher(Service):
             for name in names:
                 self._make_due(name, partition_key)
         self.wake()
+
+    def heard(self, keys: list[Key]) -> None:
+        """Note that other processes put rows on queues."""
+        for key in keys:
+            self.enqueued(key[1] if len(key) > 1 else None, (key[2] or None) if len(key) > 2 else None)
 
     def freed(self, queue_name: str, partition_key: str) -> None:
         """Note that a slot of a queue is free: of interest when a limit had left rows behind."""

@@ -67,5 +67,5 @@ class Sweeper(Service):
             lambda session: delays.release_due(session, node.scope, node.clock.now_ms(), SWEEP_ROWS)
         )
         for name in set(names):
-            self._dispatcher.enqueued(name)
+            self._node.enqueued(name)
         return len(names) == SWEEP_ROWS

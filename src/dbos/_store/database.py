@@ -82,10 +82,26 @@ class Lane(Protocol):
         """Give the connection back."""
 
 
+class Wire(Protocol):
+    """Hears from other processes what changed, and tells them."""
+
+    hears: bool
+
+    def start(self) -> None:
+        """Start hearing."""
+
+    def tell(self, keys: Iterable[tuple[str, ...]]) -> None:
+        """Let other processes know, soon."""
+
+    def stop(self) -> None:
+        """Tell what is pending and stop hearing."""
+
+
 class Database:
     """A system database: reads, transactions and journal lanes, each surviving lost connections."""
 
     lanes = 1
+    looks = False  # whether `look` knows
 
     def __init__(self, dialect: Dialect, *, retry: bool = True) -> None:
         self.dialect = dialect
@@ -137,6 +153,14 @@ class Database:
     def retries(self) -> bool:
         """Whether work outlives a lost connection. A locked SQLite file is always waited for (CLT-15)."""
         return self._retry or self.dialect.name == "sqlite"
+
+    def wire(self, hear: Callable[[list[tuple[str, ...]]], None], *, listens: bool) -> Wire | None:
+        """Return how this process hears of other processes' changes and tells its own, if this database has a way."""
+        return None
+
+    def look(self) -> bool:
+        """Tell, at next to no cost, whether anything may have been committed since the last look."""
+        return True
 
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""

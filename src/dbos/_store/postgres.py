@@ -21,7 +21,8 @@ from psycopg.rows import tuple_row
 from .._error import DBOSQueryTimeoutError
 from . import faults
 from .address import Address
-from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, one
+from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, Wire, one
+from .listening import PostgresWire
 from .sql import Dialect, column_types, rows_json
 
 T = TypeVar("T")
@@ -181,6 +182,10 @@ class PostgresDatabase(Database):
             except BaseException:
                 held.close()
                 raise
+
+    def wire(self, hear: Callable[[list[tuple[str, ...]]], None], *, listens: bool) -> Wire:
+        """Return how this process hears and tells by LISTEN and NOTIFY, on a connection of its own."""
+        return PostgresWire(self._connecting.open, hear, listens=listens)
 
     def open(self) -> Held:
         """Open a connection outside the pool; the caller closes it."""

@@ -12,6 +12,7 @@ from .._model.queue import QueueSettings
 from .database import Session
 from .leases import Holder
 from .queues import COLUMNS, settings_of
+from .signals import Key, queue_key
 from .workflows import Scope
 
 
@@ -102,3 +103,32 @@ def take(session: Session, scope: Scope, queue_names: list[str], now_ms: int, ho
         else:
             pulse.deadline_in_ms = int(row[14])
     return pulse
+
+
+class Fresh:
+    """Finds, on SQLite, which queues got new rows since the last look. On Postgres processes tell one another."""
+
+    def __init__(self) -> None:
+        self._seen: int | None = None
+
+    def look(self, session: Session) -> list[Key]:
+        """Return the keys of queues with rows that are newer than all seen before; the first time, that any may have.
+
+        Rows put back on a queue (resumed, released) are not new: the pulse finds them.
+        """
+        row = session.one("select max(rowid) from {workflow_status}")
+        newest = 0 if row is None or row[0] is None else int(row[0])
+        seen, self._seen = self._seen, newest
+        if seen is None:
+            return [queue_key(None, None)]
+        if newest <= seen:
+            return []
+        rows = session.rows(
+            """
+            select distinct queue_name, queue_partition_key
+              from {workflow_status}
+             where rowid > :seen and status = 'ENQUEUED'
+            """,
+            seen=seen,
+        )
+        return [queue_key(*row) for row in rows]

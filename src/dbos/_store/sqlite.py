@@ -41,6 +41,8 @@ def connect(path: str, *, create: bool = True) -> sqlite3.Connection:
 class SqliteDatabase(Database):
     """A system database in a SQLite file."""
 
+    looks = True
+
     def __init__(self, path: str, *, engine: Any = None, retry: bool = True, create: bool = True) -> None:
         super().__init__(Dialect("sqlite", None), retry=retry)
         self._path = path
@@ -51,6 +53,20 @@ class SqliteDatabase(Database):
         self._writer: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
+        self._watch: sqlite3.Connection | None = None
+        self._seen_version = -1
+
+    def look(self) -> bool:
+        """Tell whether another connection has committed since the last look. For one thread, the signals' poller."""
+        try:
+            if self._watch is None:
+                self._watch = self.open()
+            (version,) = self._watch.execute("pragma data_version").fetchone()
+        except sqlite3.Error:
+            return not self.closed  # whoever reads next will say what is wrong
+        changed = bool(version != self._seen_version)
+        self._seen_version = version
+        return changed
 
     def lane(self) -> Lane:
         """Return the writer as a journal lane: SQLite has one writer, whoever writes."""
@@ -82,6 +98,9 @@ class SqliteDatabase(Database):
             readers, self._readers = self._readers, []
         for reader in readers:
             self.shut(reader)
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            self.shut(watch)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the writer, inside one immediate transaction."""
