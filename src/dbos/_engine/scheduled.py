@@ -73,7 +73,7 @@ async def enqueue(node: Node, io: Io, ticks: list[Tick]) -> None:
         except Exception as refusal:
             refusals.append(refusal)
     for queue_name in {tick.schedule.queue_name or INTERNAL_QUEUE for tick in ticks}:
-        node.wake_dispatcher(queue_name, None)
+        node.enqueued(queue_name)
     if refusals:
         raise refusals[0]
 

@@ -84,5 +84,5 @@ class Adopter:
                 other.host,
                 len(adopted.workflow_ids),
             )
-            node.wake_dispatcher(None, None)
+            node.enqueued()
         return bool(adopted.workflow_ids) and not adopted.is_over
