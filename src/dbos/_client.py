@@ -140,7 +140,13 @@ class DBOSClient:
             listen_notify=use_listen_notify,
         )
         database = open_database(opening, migrate=False, verify=False, retry=retry_connection_errors)
-        self._node = Outside(database, Codec(serializer), application_name=application_name, poll_sec=POLL_SEC)
+        self._node = Outside(
+            database,
+            Codec(serializer),
+            application_name=application_name,
+            poll_sec=POLL_SEC,
+            listens=use_listen_notify,
+        )
         self._node.queue_of = queue_of
         self._started = self._destroyed = False
         self._starting = threading.Lock()
@@ -163,6 +169,7 @@ class DBOSClient:
             with self._starting:
                 if not self._started:
                     node.journal.start()
+                    node.signals.listen()
                     self._started = True
         return node
 

@@ -22,8 +22,13 @@ class Outside(Node):
     executor_id: str | None = None
     application_id: str | None = None
 
-    def __init__(self, database: Database, codec: Codec, *, application_name: str | None, poll_sec: float) -> None:
-        super().__init__(database, codec, Threads(POOL_THREADS), application_name=application_name, poll_sec=poll_sec)
+    def __init__(
+        self, database: Database, codec: Codec, *, application_name: str | None, poll_sec: float, listens: bool
+    ) -> None:
+        threads = Threads(POOL_THREADS)
+        super().__init__(
+            database, codec, threads, application_name=application_name, poll_sec=poll_sec, listens=listens
+        )
         self._incarnation = new_incarnation()
         self._tokens = itertools.count(1)
 

@@ -45,7 +45,7 @@ async def set_latest_application_version(
     owner = application_name or node.application_name
     now_ms = node.clock.now_ms()
     await io.query(node.database.transact, lambda session: versions.promote(session, version_name, owner, now_ms))
-    node.wake_dispatcher(None, None)  # rows without a version may be due to others now, or to us
+    node.enqueued()  # rows without a version may be due to others now, or to us
 
 
 def _info(row: versions.Version) -> VersionInfo:
