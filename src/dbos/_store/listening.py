@@ -16,15 +16,12 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import pq
 
 from .signals import Key
-
-if TYPE_CHECKING:
-    from .postgres import Held
 
 logger = logging.getLogger("dbos")
 
@@ -50,6 +47,15 @@ _NOTIFY = b"select pg_notify(x.channel, x.payload) from json_to_recordset($1::js
 Notice = tuple[str, str]  # channel, payload
 
 
+class Line(Protocol):
+    """An open connection and how it is given back."""
+
+    raw: psycopg.Connection[Any]
+
+    def close(self) -> None:
+        """Give it back."""
+
+
 class Unsupported(Exception):
     """The database knows no LISTEN: there is no use in trying again."""
 
@@ -61,7 +67,7 @@ class PostgresWire:
     everything: something may have been missed.
     """
 
-    def __init__(self, connect: Callable[[], Held], hear: Callable[[list[Key]], None], *, listens: bool) -> None:
+    def __init__(self, connect: Callable[[], Line], hear: Callable[[list[Key]], None], *, listens: bool) -> None:
         self._connect = connect
         self._hear = hear
         self._listens = listens
