@@ -5,6 +5,7 @@ Knows which loop a coroutine workflow belongs on (LIF-15). Leaves what runs ther
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections import deque
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+
+logger = logging.getLogger("dbos")
 
 UNBOUNDED = 1_000_000
 
@@ -48,6 +51,7 @@ class Pool(ThreadPoolExecutor):
         self._tasks: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = deque()
         self._idle: list[Any] = []  # a raw lock per idle thread; releasing it wakes the thread
         self._count = 0
+        self._starting = False
         self._closed = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -78,11 +82,43 @@ class Pool(ThreadPoolExecutor):
             if self._idle:
                 self._idle.pop().release()
                 return
-            if self._count >= self._limit:
-                return
-            self._count += 1
-            name = f"dbos-executor-{self._count}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+            newcomer = self._newcomer()
+        self._start(newcomer)
+
+    def _newcomer(self) -> threading.Thread | None:
+        """Return a thread to start, if tasks wait for one and none is on its way. Call it with the lock held.
+
+        Starting a thread waits until it runs. So in a burst each new thread starts the next, not the submitter all.
+        """
+        if self._starting or not self._tasks or self._count >= self._limit:
+            return None
+        self._starting = True
+        self._count += 1
+        return threading.Thread(target=self._begin, name=f"dbos-executor-{self._count}", daemon=True)
+
+    def _start(self, newcomer: threading.Thread | None) -> None:
+        if newcomer is None:
+            return
+        try:
+            newcomer.start()
+        except RuntimeError:  # the system allows no more threads: those there are take the tasks, one after another
+            with self._lock:
+                self._starting = False
+                self._count -= 1
+                if not self._count:
+                    raise
+            logger.warning("No thread could be started beside the %d of the pool", self._count, exc_info=True)
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._starting = False
+            task = self._tasks.popleft() if self._tasks else None
+            newcomer = self._newcomer()
+        self._start(newcomer)
+        if task is not None:
+            _run(*task)
+            del task
+        self._work()
 
     def _work(self) -> None:
         sleeper = threading.Lock()

@@ -57,7 +57,7 @@ class BorrowedSession:
             raise BadRecord(str(error)) from error
         from .postgres import fused
 
-        statement = fused(kind, self._dialect).replace("$1::json", "cast(:records as json)")
+        statement = fused(kind, self._dialect, is_one=False).replace("$1::json", "cast(:records as json)")
         return bool(self._execute(statement, {"records": records}).fetchall())
 
     def _write_each(self, statements: tuple[str, ...], fields: dict[str, Any]) -> bool:

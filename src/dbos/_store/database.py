@@ -57,7 +57,7 @@ class Kind:
 
     `claim` inserts or updates from `{rows}`, aliased `r`; `key` says which field of the record identifies a row that
     took by which column of the table. `then` statements follow for the rows that took only: `{took}` is true for
-    those.
+    those. `locks` says which field names the run whose row is locked: batches lock in the order of that.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Kind:
     key: dict[str, str]
     claim: str
     then: tuple[str, ...] = ()
+    locks: str = "workflow_id"
 
 
 def key_of(kind: Kind, record: Any) -> Row:

@@ -74,9 +74,7 @@ SET_EVENT_IN_STEP = Kind(
 insert into {{workflow_events}} (workflow_uuid, key, value, serialization)
 select r.workflow_id, r.event_key, r.value, r.value_serialization
   from {{rows}}
-  join {{workflow_status}} w on w.workflow_uuid = r.workflow_id
  where {OWNED}
- order by r.workflow_id {{lock:w}}
     on conflict (workflow_uuid, key) do update set value = excluded.value, serialization = excluded.serialization
 """,
     (_UPSERT_HISTORY,),

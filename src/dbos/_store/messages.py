@@ -124,17 +124,15 @@ select r.message_id, r.destination, r.topic, r.message, r.serialization
 """
 _EXISTS = "exists (select 1 from {workflow_status} d where d.workflow_uuid = r.destination)"
 _POST_KEY = {"message_id": "message_uuid"}
-POST = Kind("post", Posted, _POST_KEY, f"{_POST} where {_EXISTS} on conflict (message_uuid) do nothing")
+# It locks no run: any order will do.
+POST = Kind(
+    "post", Posted, _POST_KEY, f"{_POST} where {_EXISTS} on conflict (message_uuid) do nothing", locks="message_id"
+)
 POST_FROM_STEP = Kind(
     "post_from_step",
     Posted,
     _POST_KEY,
-    f"""{_POST}
-  join {{workflow_status}} w on w.workflow_uuid = r.workflow_id
- where {OWNED} and {_EXISTS}
- order by r.workflow_id {{lock:w}}
-    on conflict (message_uuid) do nothing
-""",
+    f"{_POST} where {OWNED} and {_EXISTS} on conflict (message_uuid) do nothing",
 )
 
 
@@ -224,18 +222,20 @@ RECEIVE = Kind(
     Receipt,
     STEP_KEY,
     insert_step(
-        "m.message",
-        "m.serialization",
-        join="join {notifications} m on m.message_uuid = r.message_id",
-        only="and not m.consumed",
-        lock="{lock:m}",
+        "(select m.message from {notifications} m where m.message_uuid = r.message_id)",
+        "(select m.serialization from {notifications} m where m.message_uuid = r.message_id)",
+        only="""and exists (select 1 from {notifications} m
+                where m.message_uuid = r.message_id and not m.consumed {lock:m})""",
     ),
     (
+        # An insert that always conflicts, as for outcomes: the message is there and locked.
         """
-update {notifications} as m
-   set consumed = true, consumed_by_function_id = r.step_id
+insert into {notifications} (message_uuid, destination_uuid, message, consumed_by_function_id)
+select r.message_id, r.workflow_id, '', r.step_id
   from {rows}
- where m.message_uuid = r.message_id and {took}
+ where {took}
+    on conflict (message_uuid) do update
+   set consumed = true, consumed_by_function_id = excluded.consumed_by_function_id
 """,
         INSERT_DEADLINE,
     ),

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import psycopg
@@ -23,7 +24,7 @@ from . import faults
 from .address import Address
 from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, Wire, one
 from .listening import PostgresWire
-from .sql import Dialect, column_types, rows_json
+from .sql import Dialect, column_types, field_values, rows_json
 
 T = TypeVar("T")
 
@@ -280,7 +281,7 @@ class PostgresLane:
     def __init__(self, held: Held, dialect: Dialect) -> None:
         self._held = held
         self._dialect = dialect
-        self._prepared: dict[str, bytes] = {}
+        self._prepared: dict[tuple[str, bool], bytes] = {}
         self._pgconn = held.raw.pgconn
         self._poll = select.poll()
         self._poll.register(self._pgconn.socket, select.POLLIN)
@@ -289,12 +290,15 @@ class PostgresLane:
     def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
         """Write all records in one transaction; return, kind by kind, the keys that took, or None if all did."""
         try:
-            rows = [rows_json(kind.record, records) for kind, records in batch]
+            parameters = [_parameters(kind, records) for kind, records in batch]
         except ValueError as error:
             raise BadRecord(str(error)) from error
         try:
-            names = [self._prepare(kind) for kind, _ in batch]
-            results = self._pipeline(names, rows) if len(batch) > 1 else [self._pgconn.exec_prepared(names[0], rows)]
+            statements = [
+                (self._prepare(kind, len(records) == 1), values)
+                for (kind, records), values in zip(batch, parameters, strict=True)
+            ]
+            results = self._pipeline(statements) if len(batch) > 1 else [self._execute(*statements[0])]
         except psycopg.Error as error:
             # The connection's state is unknown now: another one must find out what became of the batch.
             raise ConnectionLost(str(error).strip()) from error
@@ -309,20 +313,24 @@ class PostgresLane:
         """Give the connection back."""
         self._held.close()
 
-    def _prepare(self, kind: Kind) -> bytes:
-        name = self._prepared.get(kind.name)
+    def _prepare(self, kind: Kind, is_one: bool) -> bytes:
+        key = (kind.name, is_one)
+        name = self._prepared.get(key)
         if name is None:
-            name = kind.name.encode()
-            self._check(self._pgconn.prepare(name, fused(kind, self._dialect).encode()))
-            self._prepared[kind.name] = name
+            name = f"{kind.name}{'' if is_one else '_many'}".encode()
+            self._check(self._pgconn.prepare(name, fused(kind, self._dialect, is_one=is_one).encode()))
+            self._prepared[key] = name
         return name
 
-    def _pipeline(self, names: list[bytes], rows: list[bytes]) -> list[Any]:
+    def _execute(self, name: bytes, values: Any) -> Any:
+        return self._pgconn.exec_prepared(name, values)
+
+    def _pipeline(self, statements: list[tuple[bytes, list[bytes | None]]]) -> list[Any]:
         """Send everything before one Sync: statements between two Syncs are one implicit transaction."""
         pgconn = self._pgconn
         pgconn.enter_pipeline_mode()
-        for name, parameter in zip(names, rows, strict=True):
-            pgconn.send_query_prepared(name, [parameter])
+        for name, values in statements:
+            pgconn.send_query_prepared(name, values)
         pgconn.pipeline_sync()
         results = self._drain()
         pgconn.exit_pipeline_mode()
@@ -363,23 +371,37 @@ class PostgresLane:
         raise BadRecord(message)
 
 
-def fused(kind: Kind, dialect: Dialect) -> str:
-    """Return the one statement that writes a batch of `kind`: claim, then what follows for the rows that took."""
+def fused(kind: Kind, dialect: Dialect, *, is_one: bool) -> str:
+    """Return the one statement that writes a batch of `kind`: claim, then what follows for the rows that took.
+
+    One record comes as parameters, many as one JSON array.
+    """
+    types = column_types(kind.record)
+    if is_one:
+        rows = ", ".join(f"${n}::{sql_type} as {name}" for n, (name, sql_type) in enumerate(types.items(), 1))
+        rows, took = f"(select {rows}) r", "exists (select from took)"
+        parts = []
+    else:
+        rows = ", ".join(f"{name} {sql_type}" for name, sql_type in types.items())
+        parts = [f"r as (select * from json_to_recordset($1::json) as x({rows}))"]
+        # Inside a case the planner cannot turn this into a join: it stays one hashed lookup per row.
+        mine, theirs = ", ".join(f"r.{name}" for name in kind.key), ", ".join(kind.key)
+        rows, took = "r", f"case when ({mine}) in (select {theirs} from took) then true end"
     returning = ", ".join(f"{column} as {name}" for name, column in kind.key.items())
-    columns = ", ".join(f"{name} {sql_type}" for name, sql_type in column_types(kind.record).items())
-    if not kind.then:
-        source = f"json_to_recordset($1::json) as r({columns})"
-        return dialect.expand(f"{kind.claim.replace('{rows}', source)} returning {returning}")
-    # Inside a case the planner cannot turn this into a join: it stays one hashed lookup per row.
-    mine, theirs = ", ".join(f"r.{name}" for name in kind.key), ", ".join(kind.key)
-    took = f"case when ({mine}) in (select {theirs} from took) then true end"
-    parts = [
-        f"r as (select * from json_to_recordset($1::json) as x({columns}))",
-        f"took as ({kind.claim} returning {returning})",
-    ]
+    parts.append(f"took as ({kind.claim} returning {returning})")
     parts += [f"then_{number} as ({statement})" for number, statement in enumerate(kind.then)]
     text = f"with {', '.join(parts)} select {', '.join(kind.key)} from took"
-    return dialect.expand(text.replace("{rows}", "r").replace("{took}", took))
+    return dialect.expand(text.replace("{rows}", rows).replace("{took}", took))
+
+
+def _parameters(kind: Kind, records: list[Any]) -> list[bytes | None]:
+    """Return what a batch's statement gets: the fields of one record, or the JSON array of many in locking order."""
+    if len(records) > 1:
+        return [rows_json(kind.record, sorted(records, key=attrgetter(kind.locks)))]
+    return [
+        None if value is None else value.encode() if type(value) is str else b"%d" % value
+        for value in field_values(kind.record, records[0]).values()
+    ]
 
 
 def _keys(kind: Kind, result: Any) -> set[Row]:

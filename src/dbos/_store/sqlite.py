@@ -6,7 +6,6 @@ Knows the driver and its errors. Leaves SQL to the modules of each noun and retr
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -35,6 +34,7 @@ def connect(path: str, *, create: bool = True) -> sqlite3.Connection:
     connection.execute("pragma foreign_keys = on")
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
+    connection.execute("pragma wal_autocheckpoint = 10000")
     return connection
 
 
@@ -268,9 +268,6 @@ def _expanded(kind: Kind, dialect: Dialect) -> list[str]:
 
 def _of_one(text: str, names: list[str]) -> str:
     """Return a statement that reads one record from its parameters."""
-    if text.lstrip().startswith("update"):
-        # An update from a subquery goes through a temporary table, which costs more than all the rest of it.
-        return re.sub(r"\br\.(\w+)", r":\1", text.replace("from {rows}", ""))
     return text.replace("{rows}", "(select " + ", ".join(f":{name} as {name}" for name in names) + ") r")
 
 

@@ -34,9 +34,7 @@ class Step:
         return len(self.output or self.error or "")
 
 
-def insert_step(
-    output: str = "r.output", serialization: str = "r.serialization", *, join: str = "", only: str = "", lock: str = ""
-) -> str:
+def insert_step(output: str = "r.output", serialization: str = "r.serialization", *, only: str = "") -> str:
     """Return the claim that records a step of a run that is still ours, its row locked; `only`: on what else."""
     return f"""
 insert into {{operation_outputs}}
@@ -45,9 +43,7 @@ insert into {{operation_outputs}}
 select r.workflow_id, r.step_id, r.name, {output}, r.error, r.child_id, {serialization},
        r.started_at_ms, r.completed_at_ms, r.application_name, {{now_ms}}
   from {{rows}}
-  join {{workflow_status}} w on w.workflow_uuid = r.workflow_id {join}
  where {OWNED} {only}
- order by r.workflow_id {{lock:w}} {lock}
     on conflict do nothing
 """
 

@@ -16,9 +16,20 @@ from .database import Kind, Session
 from .leases import UNOWNED
 from .signals import Key
 
-# The rows a checkpoint or an outcome may touch: still running, and owned by this execution (ST-20). The coalesce keeps
-# Postgres from walking the index of all pending runs instead of looking each row up by its key.
-OWNED = "coalesce(w.status, '') = 'PENDING' and w.owner_xid = r.owner"
+
+def owned(run: str, owner: str) -> str:
+    """Return the condition that a record's run may be written for: still running, and by this execution (ST-20).
+
+    The row stays locked. Postgres must not make a join of it: a plan made while the table was small would walk the
+    whole table for every batch when it is large. Locking inside `exists` leaves a lookup by key per record, and the
+    coalesce keeps it off the index of all pending runs.
+    """
+    return f"""exists (select 1 from {{workflow_status}} w
+                where w.workflow_uuid = r.{run} and coalesce(w.status, '') = 'PENDING' and w.owner_xid = r.{owner}
+                {{lock:w}})"""
+
+
+OWNED = owned("workflow_id", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +114,9 @@ START_CHILD = Kind(
     "start_child",
     Start,
     _KEY,
-    _INSERT
-    + """
-  join {workflow_status} p on p.workflow_uuid = r.parent_id
- where coalesce(p.status, '') = 'PENDING' and p.owner_xid = r.parent_owner
- order by r.parent_id {lock:p}
-    on conflict do nothing
-""",
+    f"{_INSERT} where {owned('parent_id', 'parent_owner')} on conflict do nothing",
     (_INSERT_INPUT, _INSERT_PARENT_STEP),
+    locks="parent_id",
 )
 
 
@@ -192,15 +198,19 @@ class Outcome:
         return len(self.output or self.error or "")
 
 
+# An insert that always conflicts: the row is there and locked. An update from the batch would be a join (see `owned`).
 OUTCOME = Kind(
     "outcome",
     Outcome,
     _KEY,
     f"""
-update {{workflow_status}} as w
-   set status = r.status, owner_xid = null, deduplication_id = null, updated_at = {{now_ms}}, completed_at = {{now_ms}}
+insert into {{workflow_status}} (workflow_uuid, status)
+select r.workflow_id, r.status
   from {{rows}}
- where w.workflow_uuid = r.workflow_id and {OWNED}
+ where {OWNED}
+    on conflict (workflow_uuid) do update
+   set status = excluded.status, owner_xid = null, deduplication_id = null, updated_at = {{now_ms}},
+       completed_at = {{now_ms}}
 """,
     (
         """
