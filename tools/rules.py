@@ -20,8 +20,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "docs" / "contract"
-# `- **EX-1** text`, `| **FT-1** | text |` or `| MIG-1 | text |`
-RULE = re.compile(r"^(?:\s*[-*]\s+\*\*|\|\s*(?:\*\*)?)([A-Z]+-\d+[a-z]?)(?:\*\*)?[\s|]+(.*)", re.MULTILINE)
+# `- **EX-1** text`, `| **FT-1** | text |`, `| MIG-1 | text |`, `| 5 | CLI-11 | text |` or `CLI-15: text`
+RULE = re.compile(
+    r"^(?:\s*[-*]\s+\*\*|\|\s*(?:\d+\s*\|\s*)?(?:\*\*)?|(?=[A-Z]+-\d+[a-z]?:))([A-Z]+-\d+[a-z]?)(?:\*\*)?[\s|:]+(.*)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)

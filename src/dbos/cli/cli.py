@@ -23,6 +23,10 @@ from . import settings
 class Declared(click.Group):
     """A group whose commands are listed in the order of declaration, and that needs one (CLI-1)."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Say that a command is missing, where click would print the help."""
+        super().__init__(*args, **{"no_args_is_help": False, **kwargs})
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of declaration."""
         return list(self.commands)
@@ -108,7 +112,7 @@ def migrate(
     if print_user_role and not app_role:
         raise fail("--print-user-role requires --app-role")
     if print_migrations or print_user_role:
-        if (sys_db_url or db_url or "").startswith("sqlite"):
+        if settings.is_sqlite(sys_db_url, db_url):
             raise fail("Printing SQL is only supported for Postgres databases")
         try:
             text = (

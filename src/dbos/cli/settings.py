@@ -52,3 +52,11 @@ def system_url(given: str | None, application: str | None) -> str:
     if config.get("database_url"):
         return derived_url(str(config["database_url"]))
     return default_url(str(config.get("name") or "dbos"))
+
+
+def is_sqlite(given: str | None, application: str | None) -> bool:
+    """Tell whether flags, environment or file mean SQLite; no URL at all does not (CLI-31, CLI-34)."""
+    try:
+        return system_url(given, application).startswith("sqlite")
+    except Missing:
+        return False
