@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import error
 from ._client import DBOSClient
 from ._dbos import DBOS
+from ._debouncer import Debouncer
 from ._decorators import DBOSConfiguredInstance
 from ._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from ._engine.options import (
@@ -78,6 +79,7 @@ __all__ = [
     "DBOSContextEnsure",
     "DBOSContextSetAuth",
     "DBOSPortableJSONSerializer",
+    "Debouncer",
     "DuplicationPolicy",
     "EnqueueOptions",
     "ExecutorInfo",

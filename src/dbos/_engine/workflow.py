@@ -59,6 +59,8 @@ class Queued:
     options: EnqueueDefaults
     application_name: str | None = None  # another application's row, when given (EQ-38)
     by_name: bool = False  # nothing of it need be known here (EQ-32)
+    debounced: bool = False  # later calls under its deduplication id replace this one (DEB-1)
+    debounce_deadline_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,8 @@ def start_of(
         parent_step_id=step_id if parent else None,
         started_at_ms=started_at_ms,
         created_at_ms=created_at_ms,
+        is_debounced=queued is not None and queued.debounced,
+        debounce_deadline_ms=queued.debounce_deadline_ms if queued else None,
     )
 
 

@@ -67,6 +67,8 @@ class Start:
     started_at_ms: int | None
     created_at_ms: int | None = None  # None: the database's clock says
     schedule_name: str | None = None  # whose tick it is (SD-30)
+    is_debounced: bool = False
+    debounce_deadline_ms: int | None = None
 
     def size(self) -> int:
         """Return about how many bytes the record's payload has."""
@@ -79,12 +81,13 @@ insert into {workflow_status}
         application_name, authenticated_user, authenticated_roles, assumed_role, attributes, serialization,
         recovery_attempts, owner_xid, creator_xid, queue_name, priority, deduplication_id, queue_partition_key,
         workflow_timeout_ms, workflow_deadline_epoch_ms, delay_until_epoch_ms, parent_workflow_id,
-        schedule_name, created_at, updated_at)
+        schedule_name, is_debounced, debounce_deadline_epoch_ms, created_at, updated_at)
 select r.workflow_id, r.status, r.name, r.class_name, r.config_name, r.executor_id, r.application_version,
        r.application_id, r.application_name, r.authenticated_user, r.authenticated_roles, r.assumed_role,
        {as_json:r.attributes}, r.serialization, r.recovery_attempts, r.owner, r.creator, r.queue_name, r.priority,
        r.deduplication_id, r.queue_partition_key, r.timeout_ms, r.deadline_ms, r.delay_until_ms, r.parent_id,
-       r.schedule_name, coalesce(r.created_at_ms, {now_ms}), coalesce(r.created_at_ms, {now_ms})
+       r.schedule_name, coalesce(r.is_debounced, false), r.debounce_deadline_ms,
+       coalesce(r.created_at_ms, {now_ms}), coalesce(r.created_at_ms, {now_ms})
   from {rows}
 """
 _KEY = {"workflow_id": "workflow_uuid"}

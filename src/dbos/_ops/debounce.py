@@ -1,0 +1,191 @@
+"""Debouncing: many calls under one key become one run with the newest arguments.
+
+`debounced` is the loop of bouncing and creating, for any node; `debounce` creates as an application does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .._engine import workflow as running
+from .._engine.color import Io
+from .._engine.context import Context, EnqueueDefaults, NextId, Run, current, enter, leave, with_options, workflow_run
+from .._engine.handles import WorkflowHandle, handle
+from .._engine.runtime import Node, Runtime
+from .._engine.step import confirm, note, record_own_error, recorded_value, replayed
+from .._engine.workflow import Queued, Target
+from .._error import (
+    DBOSException,
+    DBOSQueueDeduplicatedError,
+    DBOSWorkflowCancelledError,
+    DBOSWorkflowConflictIDError,
+    PortableWorkflowError,
+)
+from .._store import debounce as store
+from .._store import queues
+from .._store.database import Session
+
+STEP_NAME = "DBOS.debounce_delayed_workflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Debounced:
+    """A debounced call: what is to run once its key has been quiet for `period_sec`, at the latest after `timeout_sec`.
+
+    `inputs` are encoded in the format that `serialization` names.
+    """
+
+    workflow_name: str
+    queue_name: str
+    key: str
+    period_sec: float
+    timeout_sec: float | None
+    inputs: str
+    serialization: str
+    application_name: str | None
+
+    @property
+    def deduplication_id(self) -> str:
+        """What the waiting row holds (DEB-1)."""
+        return f"{self.workflow_name}-{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """How the row of a free key is to be made: delayed, holding its key."""
+
+    deduplication_id: str
+    delay_until_ms: int
+    deadline_ms: int | None
+
+
+async def debounced(node: Node, io: Io, wanted: Debounced, create: Callable[[Creation], Awaitable[str]]) -> str:
+    """Bounce the row that waits under the key, or create it; return its id (DEB-8)."""
+    while True:
+        until_ms = node.clock.now_ms() + int(wanted.period_sec * 1000)
+        holder = await _bounce(node, io, wanted, until_ms)
+        if holder is not None:
+            return holder
+        now_ms = node.clock.now_ms()
+        deadline_ms = now_ms + int(wanted.timeout_sec * 1000) if wanted.timeout_sec else None
+        until_ms = now_ms + int(wanted.period_sec * 1000)
+        delay_until_ms = until_ms if deadline_ms is None else min(until_ms, deadline_ms)
+        try:
+            return await create(Creation(wanted.deduplication_id, delay_until_ms, deadline_ms))
+        except DBOSQueueDeduplicatedError:
+            continue
+        except PortableWorkflowError as replayed_error:
+            if replayed_error.name != DBOSQueueDeduplicatedError.__name__:  # DEB-14
+                raise
+
+
+async def _bounce(node: Node, io: Io, wanted: Debounced, until_ms: int) -> str | None:
+    one = store.Bounce(
+        wanted.workflow_name,
+        wanted.queue_name,
+        wanted.deduplication_id,
+        until_ms,
+        wanted.inputs,
+        wanted.serialization,
+        wanted.application_name,
+    )
+    run = workflow_run()
+    if run is None or not isinstance(node, Runtime):
+        found: str | None = await io.query(node.database.transact, lambda session: store.bounce(session, one))
+        return found
+    step_id = run.draw()
+    recorded = replayed(run, step_id, STEP_NAME)
+    if recorded is not None:
+        earlier: str | None = recorded_value(node, recorded)
+        return earlier
+    await confirm(node, io, run)
+    return await _checkpointed(node, io, run, step_id, one)
+
+
+async def _checkpointed(node: Runtime, io: Io, run: Run, step_id: int, one: store.Bounce) -> str | None:
+    """Bounce and record it in one transaction (DEB-13); a refusal is recorded as the operation's own error."""
+    started_at_ms, codec_name = node.clock.now_ms(), node.codec.name_for(None)
+
+    def work(session: Session) -> str | None:
+        store.hold(session, run.workflow_id, run.owner)
+        holder = store.bounce(session, one)
+        output = node.codec.dumps(holder, codec_name)
+        times = started_at_ms, node.clock.now_ms()
+        store.checkpoint(
+            session, run.workflow_id, step_id, STEP_NAME, output, codec_name, *times, node.application_name
+        )
+        return holder
+
+    try:
+        return await io.query(node.database.transact, work)
+    except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
+        note(run, verdict)
+        raise
+    except DBOSQueueDeduplicatedError as refusal:
+        await record_own_error(node, io, run, step_id, STEP_NAME, refusal, started_at_ms)
+        raise
+
+
+async def debounce(
+    node: Runtime,
+    io: Io,
+    target: Target,
+    queue_name: str,
+    application_name: str | None,
+    timeout_sec: float | None,
+    key: str,
+    period_sec: float,
+) -> WorkflowHandle[Any]:
+    """Debounce a call of a workflow of this process."""
+    here = current() or Context()
+    parent = running.parent_of(here)
+    next_id = running.take_next_id(here, parent)
+    _check(here.options.enqueue or EnqueueDefaults(), next_id)
+    await _check_queue(node, io, queue_name)
+    serialization = node.codec.name_for(target.workflow.serialization)
+    inputs = node.codec.dump_inputs(target.args, target.kwargs, serialization)
+    owner = application_name or node.application_name
+    wanted = Debounced(target.workflow.name, queue_name, key, period_sec, timeout_sec, inputs, serialization, owner)
+
+    async def create(how: Creation) -> str:
+        options = replace(
+            here.options.enqueue or EnqueueDefaults(),
+            deduplication_id=how.deduplication_id,
+            delay_until_ms=how.delay_until_ms,
+        )
+        queued = Queued(queue_name, options, application_name, debounced=True, debounce_deadline_ms=how.deadline_ms)
+        pinned = None if next_id is None else NextId(next_id.workflow_id, None)
+        # A parent's deadline is not inherited (DEB-12).
+        timeout_ms = here.options.timeout_ms if here.options.timeout_set else None
+        token = enter(with_options(here, next_id=pinned, enqueue=options, timeout_set=True, timeout_ms=timeout_ms))
+        try:
+            step_id = parent.draw() if parent is not None else 0
+            return (await running.begin(node, io, target, parent, step_id, queued=queued)).workflow_id
+        finally:
+            leave(token, here)
+
+    return handle(node, io, await debounced(node, io, wanted, create))  # type: ignore[no-any-return]  # of its colour
+
+
+async def _check_queue(node: Runtime, io: Io, queue_name: str) -> None:
+    if queue_name == queues.INTERNAL_QUEUE or queue_name in node.registry.queues:
+        return
+    if await io.query(node.database.read, lambda session: queues.get(session, queue_name)) is None:
+        raise Exception(f"Invalid queue name provided to debouncer: {queue_name}")
+
+
+def _check(options: EnqueueDefaults, next_id: NextId | None) -> None:
+    """Refuse options that a debouncer sets itself or cannot honour (DEB-9)."""
+    given = {
+        "deduplication_id": options.deduplication_id,
+        "delay": options.delay_until_ms,
+        "priority": options.priority,
+        "queue_partition_key": options.queue_partition_key,
+        "duplication_policy='return-existing'": options.duplication_policy == "return-existing" or None,
+        "workflow_id_reuse_policy='reject'": (next_id is not None and next_id.reuse_policy == "reject") or None,
+    }
+    for name, value in given.items():
+        if value is not None:
+            raise DBOSException(f"Cannot debounce a workflow with a {name}: remove that option")

@@ -1,0 +1,128 @@
+"""Debouncing: putting off a delayed row, and the checkpoint of a workflow that does.
+
+Leaves creating such a row to `workflows.py`, letting it go to `delays.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._error import DBOSQueueDeduplicatedError
+from .database import Session
+from .workflows import judge_owner
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A call that is to replace the one that waits under its key."""
+
+    workflow_name: str
+    queue_name: str
+    deduplication_id: str
+    delay_until_ms: int
+    inputs: str
+    serialization: str
+    application_name: str | None
+
+
+def bounce(session: Session, wanted: Bounce) -> str | None:
+    """Put off the row that waits under a key, and give it the newest inputs; None if no row does (DEB-2, DEB-16).
+
+    Raises `DBOSQueueDeduplicatedError` when the key is held by a row that is not this debouncer's (DEB-7).
+    """
+    row = session.one(
+        """
+        update {workflow_status}
+           set delay_until_epoch_ms = case when debounce_deadline_epoch_ms < :until then debounce_deadline_epoch_ms
+                                           else :until end,
+               serialization = :serialization, updated_at = {now_ms},
+               application_name = coalesce(application_name, cast(:application as text))
+         where queue_name = :queue and deduplication_id = :key and status = 'DELAYED' and is_debounced = true
+           and name = :name
+           and (application_name = :application or application_name is null or cast(:application as text) is null)
+        returning workflow_uuid
+        """,
+        until=wanted.delay_until_ms,
+        serialization=wanted.serialization,
+        application=wanted.application_name,
+        queue=wanted.queue_name,
+        key=wanted.deduplication_id,
+        name=wanted.workflow_name,
+    )
+    if row is None:
+        _refuse_foreign(session, wanted)
+        return None
+    session.run(
+        """
+        insert into {workflow_input} (workflow_uuid, inputs, retention_timestamp)
+        values (:id, :inputs, {now_ms})
+            on conflict (workflow_uuid) do update set inputs = excluded.inputs
+        """,
+        id=row[0],
+        inputs=wanted.inputs,
+    )
+    return str(row[0])
+
+
+def _refuse_foreign(session: Session, wanted: Bounce) -> None:
+    row = session.one(
+        """
+        select workflow_uuid, name, status, is_debounced, application_name
+          from {workflow_status}
+         where queue_name = :queue and deduplication_id = :key
+        """,
+        queue=wanted.queue_name,
+        key=wanted.deduplication_id,
+    )
+    if row is None:
+        return
+    holder, name, status, is_debounced, owner = row
+    mine = wanted.application_name is None or owner in (None, wanted.application_name)
+    if not (mine and is_debounced and name == wanted.workflow_name and status == "DELAYED"):
+        raise DBOSQueueDeduplicatedError(holder, wanted.queue_name, wanted.deduplication_id)
+
+
+def hold(session: Session, workflow_id: str, owner: str) -> None:
+    """Keep a run ours until commit, or raise what its execution must learn (law 6)."""
+    row = session.one(
+        """
+        select w.workflow_uuid
+          from {workflow_status} w
+         where w.workflow_uuid = :id and w.status = 'PENDING' and w.owner_xid = :owner {lock:w}
+        """,
+        id=workflow_id,
+        owner=owner,
+    )
+    if row is None:
+        judge_owner(session, workflow_id, owner)
+
+
+def checkpoint(
+    session: Session,
+    workflow_id: str,
+    step_id: int,
+    name: str,
+    output: str,
+    serialization: str,
+    started_at_ms: int,
+    completed_at_ms: int,
+    application_name: str | None,
+) -> None:
+    """Record an operation in the transaction that did it; a record that is there already is our own (EX-42)."""
+    session.run(
+        """
+        insert into {operation_outputs}
+               (workflow_uuid, function_id, function_name, output, serialization, started_at_epoch_ms,
+                completed_at_epoch_ms, application_name, retention_timestamp)
+        values (:id, :step, :name, :output, :serialization, :started, :completed, :application, {now_ms})
+            on conflict do nothing
+        """,
+        id=workflow_id,
+        step=step_id,
+        name=name,
+        output=output,
+        serialization=serialization,
+        started=started_at_ms,
+        completed=completed_at_ms,
+        application=application_name,
+    )
