@@ -91,7 +91,9 @@ class Debouncer(Generic[P, R]):
         if loop_is_running():
             raise RuntimeError("debounce() was called while an event loop is running. Use await debounce_async(...).")
         node = _node()
-        return run_now(debounce(node, node.blocking, *self._call(args, kwargs), debounce_key, debounce_period_sec))
+        call = self._call(args, kwargs)
+        held: WorkflowHandle[R] = run_now(debounce(node, node.blocking, *call, debounce_key, debounce_period_sec))
+        return held
 
     async def debounce_async(
         self, debounce_key: str, debounce_period_sec: float, *args: P.args, **kwargs: P.kwargs
@@ -99,8 +101,9 @@ class Debouncer(Generic[P, R]):
         """Do what `debounce` does, from async code."""
         node = _node()
         node.threads.adopt()
-        held: Any = await debounce(node, node.looping, *self._call(args, kwargs), debounce_key, debounce_period_sec)
-        return held  # type: ignore[no-any-return]  # of the looping colour
+        call = self._call(args, kwargs)
+        held: WorkflowHandleAsync[R] = await debounce(node, node.looping, *call, debounce_key, debounce_period_sec)
+        return held
 
     def _call(self, args: Any, kwargs: Any) -> tuple[Target, str, str | None, float | None]:
         workflow = REGISTRY.workflows.get(self._workflow_name)

@@ -12,7 +12,7 @@ from typing import Any
 from .._engine import workflow as running
 from .._engine.color import Io
 from .._engine.context import Context, EnqueueDefaults, NextId, Run, current, enter, leave, with_options, workflow_run
-from .._engine.handles import WorkflowHandle, handle
+from .._engine.handles import handle
 from .._engine.runtime import Node, Runtime
 from .._engine.step import confirm, note, record_own_error, recorded_value, replayed
 from .._engine.workflow import Queued, Target
@@ -137,8 +137,8 @@ async def debounce(
     timeout_sec: float | None,
     key: str,
     period_sec: float,
-) -> WorkflowHandle[Any]:
-    """Debounce a call of a workflow of this process."""
+) -> Any:
+    """Debounce a call of a workflow of this process; return a handle of the io's colour."""
     here = current() or Context()
     parent = running.parent_of(here)
     next_id = running.take_next_id(here, parent)
@@ -166,7 +166,7 @@ async def debounce(
         finally:
             leave(token, here)
 
-    return handle(node, io, await debounced(node, io, wanted, create))  # type: ignore[no-any-return]  # of its colour
+    return handle(node, io, await debounced(node, io, wanted, create))
 
 
 async def _check_queue(node: Runtime, io: Io, queue_name: str) -> None:
