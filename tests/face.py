@@ -34,6 +34,14 @@ def drive(coroutine: Coroutine[Any, Any, Any]) -> Any:
     )
 
 
+async def settled(program: Coroutine[Any, Any, Any]) -> Any:
+    """Run a program, then stop DBOS while its loop still runs: nothing is dispatched to a loop that is closing."""
+    try:
+        return await program
+    finally:
+        await asyncio.get_running_loop().run_in_executor(None, DBOS.destroy)
+
+
 class Face:
     """Decorate programs, and call `DBOS`, in one colour."""
 
@@ -49,7 +57,7 @@ class Face:
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine to its end in this colour."""
-        return asyncio.run(coroutine) if self.looping else drive(coroutine)
+        return asyncio.run(settled(coroutine)) if self.looping else drive(coroutine)
 
     def workflow(self, **options: Any) -> Callable[[Any], Any]:
         """Register an `async def` program as a workflow; calling it gives an awaitable."""

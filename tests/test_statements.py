@@ -52,7 +52,10 @@ class Statements:
         """Return the verbs of statements that name a table, in order."""
         text = self._log.read_bytes()[self._from :].decode()
         logged = rf"^{DATABASE}\|dbos_transact\|LOG:\s+(?:execute [^:]*|statement): (.*(?:\n\t.*)*)"
-        return [statement for statement in re.findall(logged, text, re.MULTILINE) if f'"{table}"' in statement]
+        found = [statement for statement in re.findall(logged, text, re.MULTILINE) if f'"{table}"' in statement]
+        return [
+            statement for statement in found if "set status = 'PENDING'" not in statement
+        ]  # the dispatcher's claims
 
 
 def is_write(statement: str) -> bool:
