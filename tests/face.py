@@ -10,6 +10,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dbos import DBOS
@@ -39,7 +40,8 @@ async def settled(program: Coroutine[Any, Any, Any]) -> Any:
     try:
         return await program
     finally:
-        await asyncio.get_running_loop().run_in_executor(None, DBOS.destroy)
+        with ThreadPoolExecutor(1) as own:  # the loop's default executor may be DBOS's, and closed
+            await asyncio.get_running_loop().run_in_executor(own, DBOS.destroy)
 
 
 class Face:
