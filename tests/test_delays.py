@@ -121,7 +121,7 @@ async def test_cancelling_and_resuming_delayed_workflows(launch, db, face):
     assert await (await face.dbos.resume_workflow("resumed")).get_result() == 1
 
 
-@pytest.mark.rules("EQ-74", "ST-26")
+@pytest.mark.rules("EQ-74", "ST-26", "MGT-55")
 async def test_changing_a_delay(launch, db, face):
     @face.workflow()
     async def program() -> None: ...
@@ -136,8 +136,12 @@ async def test_changing_a_delay(launch, db, face):
     await face.dbos.set_workflow_delay("w", delay_until_epoch_ms=9_999_999_999_999)
     row = workflow_row(db, "w")
     assert (row["status"], row["delay_until_epoch_ms"]) == ("DELAYED", 9_999_999_999_999)
-    for options in ({}, {"delay_seconds": 1, "delay_until_epoch_ms": 1}, {"delay_seconds": -1}):
-        with pytest.raises(dbos_error.DBOSException):
+    for options, message in (
+        ({}, "Must specify either"),
+        ({"delay_seconds": 1, "delay_until_epoch_ms": 1}, "not both"),
+        ({"delay_seconds": -1}, "must be >= 0"),
+    ):
+        with pytest.raises(dbos_error.DBOSException, match=message):
             await face.dbos.set_workflow_delay("w", **options)
     with SetWorkflowID("changer"):
         await changer()

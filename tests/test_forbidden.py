@@ -51,14 +51,9 @@ CHECKED: list[tuple[str, tuple[Any, ...]]] = [
     ("deprecate_patch", ("name",)),
 ]
 LATER_ISSUES = {
-    "register_queue",
-    "retrieve_queue",
-    "delete_queue",
-    "list_queues",
     "update_workflow_attributes",
     "delete_workflow",
     "delete_workflows",
-    "set_workflow_delay",
     "rewind_workflow",
     "fork_workflow",
     "write_stream",

@@ -40,9 +40,7 @@ FRESH_SEC = 0.1
 
 async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T]]) -> T:
     """Run a built-in operation: checkpointed in workflow code, plain anywhere else (COM-4, COM-7, COM-9, COM-11)."""
-    here = current()
-    if here is not None and here.in_transaction:
-        raise Exception(f"Invalid call to `{name}` inside a transaction")  # COM-8
+    refuse_in_transaction(name)
     run = workflow_run()
     if run is None or not isinstance(node, Runtime):
         return await work()
@@ -70,6 +68,13 @@ async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T
         serialization=codec_name,
     )
     return value
+
+
+def refuse_in_transaction(name: str) -> None:
+    """Refuse an operation in the body of a transaction (COM-8)."""
+    here = current()
+    if here is not None and here.in_transaction:
+        raise Exception(f"Invalid call to `{name}` inside a transaction")
 
 
 async def record_own_error(

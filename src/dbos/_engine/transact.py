@@ -16,7 +16,7 @@ from .._store.workflows import judge_owner
 from .color import Io
 from .context import Run, workflow_run
 from .runtime import Node, Runtime
-from .step import confirm, note, record_own_error, recorded_value, replayed
+from .step import confirm, note, record_own_error, recorded_value, refuse_in_transaction, replayed
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ async def transact(node: Node, io: Io, name: str, work: Callable[[Session], T], 
 
     `work` may run again when the connection is lost; what it did then was rolled back, or its checkpoint is found.
     """
+    refuse_in_transaction(name)
     run = workflow_run()
     if run is None or not isinstance(node, Runtime):
         plain: T = await io.query(node.database.read if reads else node.database.transact, work)
@@ -39,20 +40,29 @@ async def transact(node: Node, io: Io, name: str, work: Callable[[Session], T], 
         return earlier
     await confirm(node, io, run)
     started_at_ms = node.clock.now_ms()
-    try:
-        done: T = await io.query(node.database.transact, lambda session: _both(node, session, run, step_id, name, work))
-    except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
-        note(run, verdict)
-        raise
-    except Exception as error:
-        await record_own_error(node, io, run, step_id, name, error, started_at_ms)
-        raise
-    return done
+    while True:
+        owner = run.owner
+
+        def both(session: Session, owner: str = owner) -> T:
+            return _both(node, session, run, owner, step_id, name, work)
+
+        try:
+            done: T = await io.query(node.database.transact, both)
+            return done
+        except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
+            if run.owner != owner:
+                continue  # the run was dispatched again meanwhile and its new token handed to us (RV-44)
+            note(run, verdict)
+            raise
+        except Exception as error:
+            await record_own_error(node, io, run, step_id, name, error, started_at_ms)
+            raise
 
 
-def _both(node: Runtime, session: Session, run: Run, step_id: int, name: str, work: Callable[[Session], T]) -> T:
+def _both(
+    node: Runtime, session: Session, run: Run, owner: str, step_id: int, name: str, work: Callable[[Session], T]
+) -> T:
     """Do the work of a run that is still ours and record it; both or neither commit."""
-    owner = run.owner
     while not steps.hold(session, run.workflow_id, owner):
         judge_owner(session, run.workflow_id, owner)
     found = steps.recorded(session, run.workflow_id, step_id)

@@ -11,21 +11,14 @@ from typing import Any
 
 from .._engine import workflow as running
 from .._engine.color import Io
-from .._engine.context import Context, EnqueueDefaults, NextId, Run, current, enter, leave, with_options, workflow_run
+from .._engine.context import Context, EnqueueDefaults, NextId, current, enter, leave, with_options
 from .._engine.handles import handle
 from .._engine.runtime import Node, Runtime
-from .._engine.step import confirm, note, record_own_error, recorded_value, replayed
+from .._engine.transact import transact
 from .._engine.workflow import Queued, Target
-from .._error import (
-    DBOSException,
-    DBOSQueueDeduplicatedError,
-    DBOSWorkflowCancelledError,
-    DBOSWorkflowConflictIDError,
-    PortableWorkflowError,
-)
+from .._error import DBOSException, DBOSQueueDeduplicatedError, PortableWorkflowError
 from .._store import debounce as store
 from .._store import queues
-from .._store.database import Session
 
 STEP_NAME = "DBOS.debounce_delayed_workflow"
 
@@ -91,41 +84,7 @@ async def _bounce(node: Node, io: Io, wanted: Debounced, until_ms: int) -> str |
         wanted.serialization,
         wanted.application_name,
     )
-    run = workflow_run()
-    if run is None or not isinstance(node, Runtime):
-        found: str | None = await io.query(node.database.transact, lambda session: store.bounce(session, one))
-        return found
-    step_id = run.draw()
-    recorded = replayed(run, step_id, STEP_NAME)
-    if recorded is not None:
-        earlier: str | None = recorded_value(node, recorded)
-        return earlier
-    await confirm(node, io, run)
-    return await _checkpointed(node, io, run, step_id, one)
-
-
-async def _checkpointed(node: Runtime, io: Io, run: Run, step_id: int, one: store.Bounce) -> str | None:
-    """Bounce and record it in one transaction (DEB-13); a refusal is recorded as the operation's own error."""
-    started_at_ms, codec_name = node.clock.now_ms(), node.codec.name_for(None)
-
-    def work(session: Session) -> str | None:
-        store.hold(session, run.workflow_id, run.owner)
-        holder = store.bounce(session, one)
-        output = node.codec.dumps(holder, codec_name)
-        times = started_at_ms, node.clock.now_ms()
-        store.checkpoint(
-            session, run.workflow_id, step_id, STEP_NAME, output, codec_name, *times, node.application_name
-        )
-        return holder
-
-    try:
-        return await io.query(node.database.transact, work)
-    except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
-        note(run, verdict)
-        raise
-    except DBOSQueueDeduplicatedError as refusal:
-        await record_own_error(node, io, run, step_id, STEP_NAME, refusal, started_at_ms)
-        raise
+    return await transact(node, io, STEP_NAME, lambda session: store.bounce(session, one))
 
 
 async def debounce(

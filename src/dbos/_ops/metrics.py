@@ -116,12 +116,13 @@ async def get_metrics(
 ) -> list[dict[str, Any]]:
     """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
 
-    Raises `ValueError` for a malformed time.
+    Raises `ValueError` for a missing or malformed time.
 
         DBOS.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
     """
     from_ms, to_ms = epoch_ms(start_time), epoch_ms(end_time)
-    assert from_ms is not None and to_ms is not None, "get_metrics needs a start_time and an end_time"
+    if from_ms is None or to_ms is None:
+        raise ValueError("get_metrics needs a start_time and an end_time, as ISO 8601 text")
     whose = owners(node, application_name)
     rows = await io.query(node.database.observe, lambda session: metrics.counts(session, from_ms, to_ms, whose))
     return [{"metric_type": kind, "metric_name": name, "value": value} for kind, name, value in rows]

@@ -172,9 +172,10 @@ async def set_workflow_delay(
     check_shard_key(shard_key)
     given = [value for value in (delay_seconds, delay_until_epoch_ms) if value is not None]
     if len(given) != 1:
-        raise DBOSException("set_workflow_delay needs exactly one of delay_seconds and delay_until_epoch_ms")
+        rule = "Must specify either" if not given else "Specify one, not both, of"
+        raise DBOSException(f"{rule} delay_seconds or delay_until_epoch_ms (workflow {workflow_id})")
     if not given[0] >= 0:
-        raise DBOSException(f"set_workflow_delay: the delay must not be negative, not {given[0]}")
+        raise DBOSException(f"The delay of workflow {workflow_id} must be >= 0, not {given[0]}")
     until_ms = (
         int(delay_until_epoch_ms)
         if delay_until_epoch_ms is not None

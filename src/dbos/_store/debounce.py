@@ -1,4 +1,4 @@
-"""Debouncing: putting off a delayed row, and the checkpoint of a workflow that does.
+"""Debouncing: putting off a delayed row and giving it the newest inputs.
 
 Leaves creating such a row to `workflows.py`, letting it go to `delays.py`.
 """
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from .._error import DBOSQueueDeduplicatedError
 from .database import Session
-from .workflows import judge_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,49 +79,3 @@ def _refuse_foreign(session: Session, wanted: Bounce) -> None:
     mine = wanted.application_name is None or owner in (None, wanted.application_name)
     if not (mine and is_debounced and name == wanted.workflow_name and status == "DELAYED"):
         raise DBOSQueueDeduplicatedError(holder, wanted.queue_name, wanted.deduplication_id)
-
-
-def hold(session: Session, workflow_id: str, owner: str) -> None:
-    """Keep a run ours until commit, or raise what its execution must learn (law 6)."""
-    row = session.one(
-        """
-        select w.workflow_uuid
-          from {workflow_status} w
-         where w.workflow_uuid = :id and w.status = 'PENDING' and w.owner_xid = :owner {lock:w}
-        """,
-        id=workflow_id,
-        owner=owner,
-    )
-    if row is None:
-        judge_owner(session, workflow_id, owner)
-
-
-def checkpoint(
-    session: Session,
-    workflow_id: str,
-    step_id: int,
-    name: str,
-    output: str,
-    serialization: str,
-    started_at_ms: int,
-    completed_at_ms: int,
-    application_name: str | None,
-) -> None:
-    """Record an operation in the transaction that did it; a record that is there already is our own (EX-42)."""
-    session.run(
-        """
-        insert into {operation_outputs}
-               (workflow_uuid, function_id, function_name, output, serialization, started_at_epoch_ms,
-                completed_at_epoch_ms, application_name, retention_timestamp)
-        values (:id, :step, :name, :output, :serialization, :started, :completed, :application, {now_ms})
-            on conflict do nothing
-        """,
-        id=workflow_id,
-        step=step_id,
-        name=name,
-        output=output,
-        serialization=serialization,
-        started=started_at_ms,
-        completed=completed_at_ms,
-        application=application_name,
-    )
