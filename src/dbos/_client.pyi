@@ -1098,7 +1098,7 @@ class DBOSClient:
     def get_metrics(self, start_time: str, end_time: str, application_name: Texts = None) -> list[dict[str, Any]]:
         """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
 
-        Raises `ValueError` for a malformed time.
+        Raises `ValueError` for a missing or malformed time.
 
             client.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
         """
@@ -1108,7 +1108,7 @@ class DBOSClient:
     ) -> list[dict[str, Any]]:
         """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
 
-        Raises `ValueError` for a malformed time.
+        Raises `ValueError` for a missing or malformed time.
 
             client.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
         """

@@ -922,7 +922,7 @@ class DBOS:
     def get_metrics(start_time: str, end_time: str, application_name: Texts = None) -> list[dict[str, Any]]:
         """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
 
-        Raises `ValueError` for a malformed time.
+        Raises `ValueError` for a missing or malformed time.
 
             DBOS.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
         """
@@ -931,7 +931,7 @@ class DBOS:
     async def get_metrics_async(start_time: str, end_time: str, application_name: Texts = None) -> list[dict[str, Any]]:
         """Count the workflows created and the steps completed from `start_time` until before `end_time`, by name.
 
-        Raises `ValueError` for a malformed time.
+        Raises `ValueError` for a missing or malformed time.
 
             DBOS.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
         """
