@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import error
-from ._client import DBOSClient
 from ._dbos import DBOS
 from ._debouncer import Debouncer
 from ._decorators import DBOSConfiguredInstance
@@ -49,23 +48,28 @@ from ._ops.steps import StepReservation
 from ._queue import Queue
 
 if TYPE_CHECKING:
+    from ._client import DBOSClient
     from .integrations.async_datasource import AsyncSQLAlchemyDatasource
     from .integrations.datasource import SQLAlchemyDatasource
 
 __version__ = VERSION
 
-# What needs a heavy package is imported when it is first asked for.
-_ON_FIRST_USE = {"AsyncSQLAlchemyDatasource": "async_datasource", "SQLAlchemyDatasource": "datasource"}
+# What needs a heavy package, or what an application seldom needs, is imported when it is first asked for.
+_ON_FIRST_USE = {
+    "AsyncSQLAlchemyDatasource": "integrations.async_datasource",
+    "DBOSClient": "_client",
+    "SQLAlchemyDatasource": "integrations.datasource",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name of `integrations` on its first use."""
+    """Import such a public name on its first use."""
     module = _ON_FIRST_USE.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(f".integrations.{module}", __name__), name)
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
     return value
 
 

@@ -7,7 +7,6 @@ that share a name do not take each other for dead. Where the system does not say
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass
 
 _DEAD_STATES = ("Z", "X", "x")  # a zombie has ended; its parent has not asked how
@@ -25,6 +24,8 @@ class Process:
 
 def this_process() -> Process:
     """Return the process that runs this code."""
+    import socket  # a launch needs it, `import dbos` does not
+
     pid = os.getpid()
     started, _ = _stat(pid)
     return Process(socket.gethostname(), _boot_id(), pid, started)
