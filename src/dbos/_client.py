@@ -12,14 +12,14 @@ import logging
 import threading
 from typing import Any
 
-from ._engine.color import run_now, settled
+from ._engine.color import generate, run_now, settled
 from ._engine.context import current, enter, leave
 from ._engine.outside import Outside
 from ._engine.threads import loop_is_running
 from ._error import DBOSException, DBOSInitializationError
 from ._model.config import derived_url, limit_ms
 from ._model.serialize import Codec, PickleSerializer, Serializer
-from ._ops import events, executors, messages, metrics, outside, queues, schedules, search, versions, workflows
+from ._ops import events, executors, messages, metrics, outside, queues, schedules, search, streams, versions, workflows
 from ._queue import queue_of
 from ._store.opening import Opening, open_database
 
@@ -61,6 +61,31 @@ def verb_async(op: Any, *, name: str = "") -> Any:
             leave(token, here)
 
     return _published(face, op, f"{name or op.__name__}_async")
+
+
+def verb_yielding(op: Any) -> Any:
+    """Publish an operation that yields as a generator method. Nothing around an iteration reaches it (CLT-83)."""
+
+    def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
+        node = client._connected()
+        yield from generate(op(node, node.blocking, *args, **kwargs))
+
+    return _published(face, op, op.__name__)
+
+
+def verb_yielding_async(op: Any) -> Any:
+    """Publish an operation that yields as an async generator method."""
+
+    async def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
+        node = client._node if client._started else await client._node.looping.query(client._connected)
+        core = op(node, node.looping, *args, **kwargs)
+        try:
+            async for value in core:
+                yield value
+        finally:
+            await core.aclose()
+
+    return _published(face, op, f"{op.__name__}_async")
 
 
 def _published(face: Any, op: Any, name: str) -> Any:
@@ -250,6 +275,12 @@ class DBOSClient:
     get_event_async = verb_async(events.get_event)
     get_all_events = verb(events.get_all_events)
     get_all_events_async = verb_async(events.get_all_events)
+
+    # --- streams
+    read_stream = verb_yielding(streams.read_stream)
+    read_stream_async = verb_yielding_async(streams.read_stream)
+    read_stream_offset = verb(streams.read_stream_offset)
+    read_stream_offset_async = verb_async(streams.read_stream_offset)
 
     # --- schedules
     create_schedule = verb(schedules.create_schedule_by_name, name="create_schedule")

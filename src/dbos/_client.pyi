@@ -1,5 +1,6 @@
 """Type stubs of `DBOSClient`. Written by `make stubs` from the running class: do not edit."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
 
@@ -675,6 +676,88 @@ class DBOSClient:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
         client.get_all_events("order-17")
+        """
+
+    def read_stream(
+        self,
+        workflow_id: str,
+        key: str,
+        *,
+        offset: int = 0,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> AsyncGenerator[Any]:
+        """Yield the values of a workflow's stream from `offset` on, and wait for more until it or its workflow ends.
+
+        `timeout_seconds` limits the wait for each value; `polling_interval_sec` says how often to look where nobody tells.
+        In a workflow each value is recorded: a replay reads the same ones.
+
+        Raises, at the first value, `DBOSNonExistentWorkflowError` if there is no such workflow and `ValueError` for
+        invalid times; `DBOSStreamTimeoutError` when the time for a value is up; `DBOSStreamNondeterminismError` when a
+        workflow reads concurrently.
+
+            for value in client.read_stream("order-17", "progress", timeout_seconds=60):
+                print(value)
+        """
+
+    def read_stream_async(
+        self,
+        workflow_id: str,
+        key: str,
+        *,
+        offset: int = 0,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> AsyncGenerator[Any]:
+        """Yield the values of a workflow's stream from `offset` on, and wait for more until it or its workflow ends.
+
+        `timeout_seconds` limits the wait for each value; `polling_interval_sec` says how often to look where nobody tells.
+        In a workflow each value is recorded: a replay reads the same ones.
+
+        Raises, at the first value, `DBOSNonExistentWorkflowError` if there is no such workflow and `ValueError` for
+        invalid times; `DBOSStreamTimeoutError` when the time for a value is up; `DBOSStreamNondeterminismError` when a
+        workflow reads concurrently.
+
+            for value in client.read_stream("order-17", "progress", timeout_seconds=60):
+                print(value)
+        """
+
+    def read_stream_offset(
+        self,
+        workflow_id: str,
+        key: str,
+        offset: int,
+        *,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> Any:
+        """Return the value at an offset of a workflow's stream; wait for it while the workflow may still write it.
+
+        Raises `DBOSStreamTimeoutError` when `timeout_seconds` have passed, and at once when the stream ends before the
+        offset (then its `timeout_seconds` is None); else as `read_stream`.
+
+            client.read_stream_offset("order-17", "progress", 0, timeout_seconds=60)
+        """
+
+    async def read_stream_offset_async(
+        self,
+        workflow_id: str,
+        key: str,
+        offset: int,
+        *,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> Any:
+        """Return the value at an offset of a workflow's stream; wait for it while the workflow may still write it.
+
+        Raises `DBOSStreamTimeoutError` when `timeout_seconds` have passed, and at once when the stream ends before the
+        offset (then its `timeout_seconds` is None); else as `read_stream`.
+
+            client.read_stream_offset("order-17", "progress", 0, timeout_seconds=60)
         """
 
     def create_schedule(

@@ -32,6 +32,7 @@ from ._ops import (
     schedules,
     search,
     steps,
+    streams,
     timers,
     versions,
     waiting,
@@ -270,6 +271,16 @@ class DBOS:
     get_event_async = verb_async(events.get_event)
     get_all_events = verb(events.get_all_events)
     get_all_events_async = verb_async(events.get_all_events)
+
+    # --- streams
+    write_stream = verb(streams.write_stream)
+    write_stream_async = verb_async(streams.write_stream)
+    close_stream = verb(streams.close_stream)
+    close_stream_async = verb_async(streams.close_stream)
+    read_stream = staticmethod(color.verb_yielding(_node, streams.read_stream))
+    read_stream_async = staticmethod(color.verb_yielding_async(_node, streams.read_stream))
+    read_stream_offset = verb(streams.read_stream_offset)
+    read_stream_offset_async = verb_async(streams.read_stream_offset)
 
     # --- schedules
     create_schedule = verb(schedules.create_schedule, check=False)

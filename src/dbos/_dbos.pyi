@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
@@ -1348,6 +1348,130 @@ class DBOS:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
         DBOS.get_all_events("order-17")
+        """
+
+    @staticmethod
+    def write_stream(key: str, value: Any, *, serialization_type: WorkflowSerializationFormat | None = ...) -> None:
+        """Append a value to a stream of the running workflow. It is durable and visible to readers on return.
+
+        From a workflow it is appended once; from a step, once per attempt.
+
+        Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+
+            DBOS.write_stream("progress", {"done": 40})
+        """
+
+    @staticmethod
+    async def write_stream_async(
+        key: str, value: Any, *, serialization_type: WorkflowSerializationFormat | None = ...
+    ) -> None:
+        """Append a value to a stream of the running workflow. It is durable and visible to readers on return.
+
+        From a workflow it is appended once; from a step, once per attempt.
+
+        Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+
+            DBOS.write_stream("progress", {"done": 40})
+        """
+
+    @staticmethod
+    def close_stream(key: str) -> None:
+        """End a stream of the running workflow: readers stop here. A stream also ends with its workflow.
+
+        Raises `DBOSException` outside workflows.
+
+            DBOS.close_stream("progress")
+        """
+
+    @staticmethod
+    async def close_stream_async(key: str) -> None:
+        """End a stream of the running workflow: readers stop here. A stream also ends with its workflow.
+
+        Raises `DBOSException` outside workflows.
+
+            DBOS.close_stream("progress")
+        """
+
+    @staticmethod
+    def read_stream(
+        workflow_id: str,
+        key: str,
+        *,
+        offset: int = 0,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> Generator[Any]:
+        """Yield the values of a workflow's stream from `offset` on, and wait for more until it or its workflow ends.
+
+        `timeout_seconds` limits the wait for each value; `polling_interval_sec` says how often to look where nobody tells.
+        In a workflow each value is recorded: a replay reads the same ones.
+
+        Raises, at the first value, `DBOSNonExistentWorkflowError` if there is no such workflow and `ValueError` for
+        invalid times; `DBOSStreamTimeoutError` when the time for a value is up; `DBOSStreamNondeterminismError` when a
+        workflow reads concurrently.
+
+            for value in DBOS.read_stream("order-17", "progress", timeout_seconds=60):
+                print(value)
+        """
+
+    @staticmethod
+    def read_stream_async(
+        workflow_id: str,
+        key: str,
+        *,
+        offset: int = 0,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> AsyncGenerator[Any]:
+        """Yield the values of a workflow's stream from `offset` on, and wait for more until it or its workflow ends.
+
+        `timeout_seconds` limits the wait for each value; `polling_interval_sec` says how often to look where nobody tells.
+        In a workflow each value is recorded: a replay reads the same ones.
+
+        Raises, at the first value, `DBOSNonExistentWorkflowError` if there is no such workflow and `ValueError` for
+        invalid times; `DBOSStreamTimeoutError` when the time for a value is up; `DBOSStreamNondeterminismError` when a
+        workflow reads concurrently.
+
+            for value in DBOS.read_stream("order-17", "progress", timeout_seconds=60):
+                print(value)
+        """
+
+    @staticmethod
+    def read_stream_offset(
+        workflow_id: str,
+        key: str,
+        offset: int,
+        *,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> Any:
+        """Return the value at an offset of a workflow's stream; wait for it while the workflow may still write it.
+
+        Raises `DBOSStreamTimeoutError` when `timeout_seconds` have passed, and at once when the stream ends before the
+        offset (then its `timeout_seconds` is None); else as `read_stream`.
+
+            DBOS.read_stream_offset("order-17", "progress", 0, timeout_seconds=60)
+        """
+
+    @staticmethod
+    async def read_stream_offset_async(
+        workflow_id: str,
+        key: str,
+        offset: int,
+        *,
+        polling_interval_sec: float | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> Any:
+        """Return the value at an offset of a workflow's stream; wait for it while the workflow may still write it.
+
+        Raises `DBOSStreamTimeoutError` when `timeout_seconds` have passed, and at once when the stream ends before the
+        offset (then its `timeout_seconds` is None); else as `read_stream`.
+
+            DBOS.read_stream_offset("order-17", "progress", 0, timeout_seconds=60)
         """
 
     @staticmethod

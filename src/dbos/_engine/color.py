@@ -10,7 +10,7 @@ import contextvars
 import functools
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from .._model.outcome import Failure, Outcome, Value
@@ -204,6 +204,54 @@ def verb_async(
     return face
 
 
+def refuse_to_block(name: str, instead: str) -> None:
+    """Raise where a blocking operation would stop a running event loop (AS-2)."""
+    if loop_is_running():
+        raise RuntimeError(f"{name}() was called while an event loop is running. Use await {instead}(...) instead.")
+
+
+def generate(core: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+    """Drive a core generator that cannot suspend, value by value; closing this closes it."""
+    try:
+        while True:
+            try:
+                value = run_now(core.__anext__())
+            except StopAsyncIteration:
+                return
+            yield value
+    finally:
+        run_now(core.aclose())
+
+
+def verb_yielding(node: Callable[[], Any], op: Callable[Concatenate[Any, Io, P], AsyncGenerator[T, None]]) -> Any:
+    """Publish an operation that yields as a plain generator function."""
+
+    def face(*args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
+        refuse_to_block(op.__name__, f"{op.__name__}_async")
+        here = node()
+        yield from generate(op(here, here.blocking, *args, **kwargs))
+
+    publish(face, op, op.__name__)
+    return face
+
+
+def verb_yielding_async(node: Callable[[], Any], op: Callable[Concatenate[Any, Io, P], AsyncGenerator[T, None]]) -> Any:
+    """Publish an operation that yields as an async generator function."""
+
+    async def face(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+        here = node()
+        here.threads.adopt()
+        core = op(here, here.looping, *args, **kwargs)
+        try:
+            async for value in core:
+                yield value
+        finally:
+            await core.aclose()
+
+    publish(face, op, f"{op.__name__}_async")
+    return face
+
+
 def settled(result: Any) -> Any:
     """Return an operation's result; outcomes are unwrapped here, so that no StopIteration crosses a coroutine."""
     if type(result) is Value:
@@ -223,6 +271,8 @@ def publish(face: Any, op: Callable[..., Any], name: str) -> None:
     returns = str(signature.return_annotation)
     if returns.startswith("Outcome["):
         returns = returns[len("Outcome[") : -1]
+    if returns.startswith("AsyncGenerator[") and not inspect.isasyncgenfunction(face):
+        returns = returns.removeprefix("Async")
     face.__signature__ = signature.replace(
         parameters=list(signature.parameters.values())[2:], return_annotation=returns
     )

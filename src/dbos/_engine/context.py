@@ -38,6 +38,7 @@ class Run:
         "next_step_id",
         "owner",
         "queue_name",
+        "reading",
         "replay",
         "serialization",
         "workflow_id",
@@ -69,6 +70,7 @@ class Run:
         self.checked_at = 0.0  # monotonic seconds: when the database last confirmed that we own the run
         self.done: Ticket[Outcome[Any]] = Ticket()
         self.inboxes: dict[str, Inbox] = {}  # by topic: messages read and not yet received
+        self.reading = False  # a stream: its id is drawn, its outcome not yet recorded
         self.lock = threading.Lock()
 
     def draw(self, count: int = 1) -> int:

@@ -22,8 +22,9 @@ from .._store.events import set_already
 from .._store.journal import Entry, Journal
 from .._store.messages import arrived
 from .._store.signals import Key, Signals, cancelled_key, queue_key, run_key
+from .._store.streams import grown
 from .._store.ticket import wake
-from .._store.workflows import Scope, cancelled_among, finished
+from .._store.workflows import Scope, cancelled_already, cancelled_among, finished
 from .color import Blocking, Io, Looping
 from .context import Run
 from .registry import Registry
@@ -63,6 +64,8 @@ class Node:
         self.signals.probe("run", finished, told=False)
         self.signals.probe("message", arrived)
         self.signals.probe("event", set_already)
+        self.signals.probe("stream_at", grown, told=False)
+        self.signals.probe("cancelled", cancelled_already, told=False)
         self.application_name = application_name
         self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
         self.wake_sweeper: Callable[[], None] = lambda: None

@@ -250,7 +250,8 @@ class Signals:
         """Ask for keys, and look for subscribers; wake whom it concerns, and tell whether there was any news."""
         by_noun: dict[str, list[Key]] = {}
         for key in keys:
-            by_noun.setdefault(key[0], []).append(key)
+            if key[0] in self._probes:
+                by_noun.setdefault(key[0], []).append(key)
 
         def work(session: Session) -> tuple[list[Key], list[Key]]:
             return (

@@ -353,6 +353,11 @@ def cancelled_among(session: Session, workflow_ids: list[str]) -> list[str]:
     return [row[0] for row in rows]
 
 
+def cancelled_already(session: Session, keys: list[Key]) -> list[Key]:
+    """Tell which of the runs asked about are cancelled: the probe behind ("cancelled", id)."""
+    return [("cancelled", workflow_id) for workflow_id in cancelled_among(session, [key[1] for key in keys])]
+
+
 def children(session: Session, workflow_ids: list[str]) -> list[str]:
     """Read the direct children of the given runs."""
     rows = session.rows(
