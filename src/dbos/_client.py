@@ -19,7 +19,20 @@ from ._engine.threads import loop_is_running
 from ._error import DBOSException, DBOSInitializationError
 from ._model.config import derived_url, limit_ms
 from ._model.serialize import Codec, PickleSerializer, Serializer
-from ._ops import events, executors, messages, metrics, outside, queues, schedules, search, streams, versions, workflows
+from ._ops import (
+    events,
+    executors,
+    messages,
+    metrics,
+    outside,
+    queues,
+    schedules,
+    search,
+    sharing,
+    streams,
+    versions,
+    workflows,
+)
 from ._queue import queue_of
 from ._store.opening import Opening, open_database
 
@@ -321,6 +334,10 @@ class DBOSClient:
     get_step_aggregates_async = verb_async(metrics.get_step_aggregates)
     get_metrics = verb(metrics.get_metrics)
     get_metrics_async = verb_async(metrics.get_metrics)
+
+    # --- sharing a system database
+    rename_application = verb(sharing.rename_application, warn=True)
+    rename_application_async = verb_async(sharing.rename_application)
 
 
 def _url(system: str | None, application: str | None, engine: Any) -> str | None:

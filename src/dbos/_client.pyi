@@ -1195,3 +1195,35 @@ class DBOSClient:
 
             client.get_metrics("2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00")
         """
+
+    def rename_application(
+        self, old_name: str | None, new_name: str, *, batch_size: int | None = 10000, adopt_unclaimed_rows: bool = False
+    ) -> dict[str, int]:
+        """Give everything an application owns to another name; return how many rows of each kind were given.
+
+        The kinds are queues, schedules, versions, workflows and steps. Stop the application first. With
+        `adopt_unclaimed_rows`, what belongs to nobody goes to `new_name` too, and `old_name=None` gives it only that. What
+        decides which work runs where changes in one transaction; finished workflows and steps follow, `batch_size` workflow
+        ids in a transaction, None: all at once. If it is interrupted, call it again.
+
+        Raises `DBOSException` for names that are empty, invalid or equal, and when there is nothing to give; `ValueError`
+        for a `batch_size` below 1.
+
+            client.rename_application("shop", "store")
+        """
+
+    async def rename_application_async(
+        self, old_name: str | None, new_name: str, *, batch_size: int | None = 10000, adopt_unclaimed_rows: bool = False
+    ) -> dict[str, int]:
+        """Give everything an application owns to another name; return how many rows of each kind were given.
+
+        The kinds are queues, schedules, versions, workflows and steps. Stop the application first. With
+        `adopt_unclaimed_rows`, what belongs to nobody goes to `new_name` too, and `old_name=None` gives it only that. What
+        decides which work runs where changes in one transaction; finished workflows and steps follow, `batch_size` workflow
+        ids in a transaction, None: all at once. If it is interrupted, call it again.
+
+        Raises `DBOSException` for names that are empty, invalid or equal, and when there is nothing to give; `ValueError`
+        for a `batch_size` below 1.
+
+            client.rename_application("shop", "store")
+        """

@@ -155,6 +155,10 @@ class Settings:
 
 
 _NAME = re.compile(r"[a-z0-9_-]{3,256}")
+APPLICATION_NAMES = (
+    "Application names must be between 3 and 256 characters long and contain only lowercase letters, numbers, dashes, "
+    "and underscores."
+)
 _PORT = re.compile(r"^[^:]*$|:\d*$")  # an authority without a user: a host, with a port or without
 SHORTEST_INTERVAL_SEC = 0.001
 SHORTEST_LEASE_SEC = 0.5
@@ -243,12 +247,14 @@ def _name(given: Mapping[str, Any]) -> str:
     name = given.get("name")
     if not name:
         raise DBOSInitializationError("Configuration must specify an application name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise DBOSInitializationError(
-            f"Invalid app name {name!r}. App names must be between 3 and 256 characters long and contain only "
-            f"lowercase letters, numbers, dashes, and underscores."
-        )
-    return name
+    if not is_application_name(name):
+        raise DBOSInitializationError(f"Invalid app name {name!r}. {APPLICATION_NAMES}")
+    return str(name)
+
+
+def is_application_name(name: object) -> bool:
+    """Tell whether an application may have this name (APP-1)."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def _refuse_unavailable(given: Mapping[str, Any]) -> None:

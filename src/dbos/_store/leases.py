@@ -137,6 +137,27 @@ def remove_idle(session: Session, incarnation: str) -> None:
     )
 
 
+def alive(session: Session, dialect: Dialect, application_name: str) -> int:
+    """Count the leases of an application that have not run out."""
+    if not are_there(session, dialect):
+        return 0
+    row = session.one(
+        "select count(*) from {executors} where application_name = :application and expires_at_epoch_ms > {now_ms}",
+        application=application_name,
+    )
+    return 0 if row is None else int(row[0])
+
+
+def rename(session: Session, dialect: Dialect, old: str | None, new: str) -> None:
+    """Give the leases of an application another name, so that processes of that name take over what is left."""
+    if are_there(session, dialect):
+        session.run(
+            "update {executors} set application_name = :new where application_name = :old",
+            old=old,
+            new=new,
+        )
+
+
 def listed(session: Session, application_names: list[str] | None) -> list[ExecutorInfo]:
     """Read all leases of the named applications, None: of all, the oldest first, each with how much it runs."""
     rows = session.rows(
