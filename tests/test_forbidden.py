@@ -52,8 +52,6 @@ CHECKED: list[tuple[str, tuple[Any, ...]]] = [
 ]
 LATER_ISSUES = {
     "update_workflow_attributes",
-    "delete_workflow",
-    "delete_workflows",
     "rewind_workflow",
     "fork_workflow",
 }

@@ -20,6 +20,7 @@ from ._error import DBOSException, DBOSInitializationError
 from ._model.config import derived_url, limit_ms
 from ._model.serialize import Codec, PickleSerializer, Serializer
 from ._ops import (
+    deletion,
     events,
     executors,
     messages,
@@ -266,6 +267,10 @@ class DBOSClient:
     resume_workflow_async = verb_async(workflows.resume_workflow)
     resume_workflows = verb(workflows.resume_workflows)
     resume_workflows_async = verb_async(workflows.resume_workflows)
+    delete_workflow = verb(deletion.delete_workflow)
+    delete_workflow_async = verb_async(deletion.delete_workflow)
+    delete_workflows = verb(deletion.delete_workflows)
+    delete_workflows_async = verb_async(deletion.delete_workflows)
 
     # --- queues
     register_queue = verb(outside.register_queue, warn=True)

@@ -454,6 +454,48 @@ class DBOSClient:
             client.resume_workflows(["order-17"])
         """
 
+    def delete_workflow(self, workflow_id: str, *, delete_children: bool = False, shard_key: str | None = None) -> None:
+        """Delete a workflow, in any status, with its steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows it started are deleted too, and so on down. An unknown id is ignored.
+
+            client.delete_workflow("order-17", delete_children=True)
+        """
+
+    async def delete_workflow_async(
+        self, workflow_id: str, *, delete_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Delete a workflow, in any status, with its steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows it started are deleted too, and so on down. An unknown id is ignored.
+
+            client.delete_workflow("order-17", delete_children=True)
+        """
+
+    def delete_workflows(
+        self, workflow_ids: list[str], *, delete_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Delete workflows, in any status, with their steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows they started are deleted too, and so on down. Forks never are. Unknown ids
+        are ignored. One that is running fails at its next operation, and whoever waits for it gets
+        `DBOSNonExistentWorkflowError`. Its id may be used again.
+
+            client.delete_workflows(["order-17", "order-18"])
+        """
+
+    async def delete_workflows_async(
+        self, workflow_ids: list[str], *, delete_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Delete workflows, in any status, with their steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows they started are deleted too, and so on down. Forks never are. Unknown ids
+        are ignored. One that is running fails at its next operation, and whoever waits for it gets
+        `DBOSNonExistentWorkflowError`. Its id may be used again.
+
+            client.delete_workflows(["order-17", "order-18"])
+        """
+
     def register_queue(
         self,
         name: str,

@@ -22,6 +22,7 @@ from ._engine.context import (
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
 from ._ops import (
+    deletion,
     enqueue,
     events,
     executors,
@@ -217,6 +218,10 @@ class DBOS:
     resume_workflow_async = verb_async(workflows.resume_workflow)
     resume_workflows = verb(workflows.resume_workflows)
     resume_workflows_async = verb_async(workflows.resume_workflows)
+    delete_workflow = verb(deletion.delete_workflow, "delete_workflows_async")
+    delete_workflow_async = verb_async(deletion.delete_workflow)
+    delete_workflows = verb(deletion.delete_workflows)
+    delete_workflows_async = verb_async(deletion.delete_workflows)
 
     # --- counting
     get_workflow_aggregates = verb(metrics.get_workflow_aggregates)

@@ -781,6 +781,52 @@ class DBOS:
         """
 
     @staticmethod
+    def delete_workflow(workflow_id: str, *, delete_children: bool = False, shard_key: str | None = None) -> None:
+        """Delete a workflow, in any status, with its steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows it started are deleted too, and so on down. An unknown id is ignored.
+
+            DBOS.delete_workflow("order-17", delete_children=True)
+        """
+
+    @staticmethod
+    async def delete_workflow_async(
+        workflow_id: str, *, delete_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Delete a workflow, in any status, with its steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows it started are deleted too, and so on down. An unknown id is ignored.
+
+            DBOS.delete_workflow("order-17", delete_children=True)
+        """
+
+    @staticmethod
+    def delete_workflows(
+        workflow_ids: list[str], *, delete_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Delete workflows, in any status, with their steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows they started are deleted too, and so on down. Forks never are. Unknown ids
+        are ignored. One that is running fails at its next operation, and whoever waits for it gets
+        `DBOSNonExistentWorkflowError`. Its id may be used again.
+
+            DBOS.delete_workflows(["order-17", "order-18"])
+        """
+
+    @staticmethod
+    async def delete_workflows_async(
+        workflow_ids: list[str], *, delete_children: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Delete workflows, in any status, with their steps, messages, events and streams. This cannot be undone.
+
+        With `delete_children`, the workflows they started are deleted too, and so on down. Forks never are. Unknown ids
+        are ignored. One that is running fails at its next operation, and whoever waits for it gets
+        `DBOSNonExistentWorkflowError`. Its id may be used again.
+
+            DBOS.delete_workflows(["order-17", "order-18"])
+        """
+
+    @staticmethod
     def get_workflow_aggregates(
         *,
         group_by_status: bool = False,

@@ -18,13 +18,14 @@ from .._model.names import new_incarnation
 from .._model.queue import QueueSettings
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
+from .._store.deletion import Deleted
 from .._store.events import set_already
 from .._store.journal import Entry, Journal
 from .._store.messages import arrived
 from .._store.signals import Key, Signals, cancelled_key, queue_key, run_key
 from .._store.streams import grown
 from .._store.ticket import wake
-from .._store.workflows import Scope, cancelled_already, cancelled_among, finished
+from .._store.workflows import Scope, cancelled_already, finished, statuses_of
 from .color import Blocking, Io, Looping
 from .context import Run
 from .registry import Registry
@@ -90,6 +91,10 @@ class Node:
         """Note that runs were cancelled, so that those under way in this process see it at once."""
         ids = list(workflow_ids)
         self.signals.tell([key(workflow_id) for key in (run_key, cancelled_key) for workflow_id in ids])
+
+    def deleted_here(self, deleted: Iterable[Deleted]) -> None:
+        """Note that workflows are gone, so that whoever runs or awaits them sees it at once."""
+        self.signals.tell([key(one.workflow_id) for key in (run_key, cancelled_key) for one in deleted])
 
     def enqueued(self, queue_name: str | None = None, partition_key: str | None = None) -> None:
         """Note that a queue has a new row (None: any may have), so that whoever serves it claims at once."""
@@ -157,17 +162,30 @@ class Runtime(Node):
         super().cancelled_here(ids)
         self.wake_dispatcher(None, None)  # a cancelled run's slot is free at once (DQ-34)
 
+    def deleted_here(self, deleted: Iterable[Deleted]) -> None:
+        """Note that workflows are gone, so that whoever runs or awaits them sees it at once."""
+        gone = list(deleted)
+        for one in gone:
+            run = self.runs.get(one.workflow_id)
+            if run is not None and run.owner == one.owner:  # not one that was given the id again meanwhile
+                run.lost = True
+        super().deleted_here(gone)
+        self.wake_dispatcher(None, None)  # what stood in a queue's way may be gone
+
     def cancelled_elsewhere(self, keys: list[Key]) -> None:
-        """Hear that other processes cancelled runs. It is a hint: the database says which."""
+        """Hear that other processes cancelled or deleted runs. It is a hint: the database says which."""
         if any(len(key) == 1 for key in keys):
-            asked = list(self.runs)
+            asked = list(self.runs.values())
         else:
-            asked = [key[1] for key in keys if key[1] in self.runs]
+            asked = [run for key in keys if (run := self.runs.get(key[1])) is not None]
         if asked and not self.stopping:
             self.threads.pool.submit(self._look_for_cancelled, asked)
 
-    def _look_for_cancelled(self, workflow_ids: list[str]) -> None:
-        cancelled = self.database.read(lambda session: cancelled_among(session, workflow_ids))
+    def _look_for_cancelled(self, runs: list[Run]) -> None:
+        statuses = self.database.read(lambda session: statuses_of(session, [run.workflow_id for run in runs]))
+        for run in runs:
+            run.lost = run.lost or run.workflow_id not in statuses  # it has been deleted
+        cancelled = [workflow_id for workflow_id, status in statuses.items() if status == "CANCELLED"]
         self._mark_cancelled(cancelled)
         self.signals.fire([cancelled_key(workflow_id) for workflow_id in cancelled])
 

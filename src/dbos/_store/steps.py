@@ -188,14 +188,15 @@ def recorded(session: Session, workflow_id: str, step_id: int) -> Recorded | Non
 
 
 def insert(session: Session, step: Step) -> None:
-    """Write a checkpoint in a transaction that holds its run."""
+    """Write a checkpoint in a transaction that holds its run, unless the same transaction has deleted it (DEL-5)."""
     session.run(
         """
         insert into {operation_outputs}
                (workflow_uuid, function_id, function_name, output, error, child_workflow_id, serialization,
                 started_at_epoch_ms, completed_at_epoch_ms, application_name, retention_timestamp)
-        values (:workflow_id, :step_id, :name, :output, :error, :child_id, :serialization, :started_at_ms,
-                :completed_at_ms, :application_name, {now_ms})
+        select :workflow_id, :step_id, :name, :output, :error, :child_id, :serialization, :started_at_ms,
+               :completed_at_ms, :application_name, {now_ms}
+         where exists (select 1 from {workflow_status} where workflow_uuid = :workflow_id)
         """,
         **{name: getattr(step, name) for name in Step.__slots__ if name != "owner"},
     )

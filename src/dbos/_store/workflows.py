@@ -305,6 +305,14 @@ def status_of(session: Session, workflow_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def statuses_of(session: Session, workflow_ids: list[str]) -> dict[str, str]:
+    """Read the status of those of the given runs that exist."""
+    rows = session.rows(
+        "select workflow_uuid, status from {workflow_status} where workflow_uuid {in:ids}", ids=workflow_ids
+    )
+    return {row[0]: str(row[1]) for row in rows}
+
+
 def first_finished(session: Session, workflow_ids: list[str]) -> str | None:
     """Read one of the given runs that has reached a terminal status, the earliest first."""
     row = session.one(

@@ -1,0 +1,57 @@
+"""Deleting workflows: every row of them, and none left behind.
+
+Messages, events and streams go with the status row, by their foreign keys; inputs, outcomes and steps have none since
+migration 112 and are named here (DEL-1). Leaves which workflows to delete to the callers, and telling whoever runs or
+awaits them to the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .database import Session
+from .workflows import children
+
+# Locked first: whoever writes for these runs has committed, and what it wrote is seen below; or it will find no row.
+# Sorted: two that delete the same workflows wait for one another instead of deadlocking.
+_LOCK = """
+select w.workflow_uuid, w.owner_xid
+  from {workflow_status} w
+ where w.workflow_uuid {in:ids}
+ order by w.workflow_uuid
+ {lock:w}
+"""
+_TABLES = ("operation_outputs", "workflow_input", "workflow_output", "workflow_status")
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A workflow that is gone, and the token of the execution that was running it, if one was."""
+
+    workflow_id: str
+    owner: str | None
+
+
+def delete(session: Session, workflow_ids: Sequence[str], *, with_children: bool = False) -> list[Deleted]:
+    """Delete workflows, whatever their status, with all that belongs to them; unknown ids are ignored (MGT-50).
+
+    `with_children`: all their descendants too. Those of one that is running are complete: starting a child needs the
+    row that is locked here.
+    """
+    found: list[Deleted] = []
+    wanted = list(dict.fromkeys(workflow_ids))
+    seen = set(wanted)
+    while wanted:
+        found += [Deleted(*row) for row in session.rows(_LOCK, ids=wanted)]
+        wanted = [i for i in children(session, wanted) if i not in seen] if with_children else []
+        seen.update(wanted)
+    remove(session, [one.workflow_id for one in found])
+    return found
+
+
+def remove(session: Session, workflow_ids: Sequence[str]) -> None:
+    """Delete every row of workflows whose status rows this transaction has locked."""
+    if workflow_ids:
+        for table in _TABLES:
+            session.run(f"delete from {{{table}}} where workflow_uuid {{in:ids}}", ids=list(workflow_ids))
