@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from ._engine.color import generate, run_now, settled
-from ._engine.context import current, enter, leave
+from ._engine.context import Context, Options, current, enter, leave
 from ._engine.outside import Outside
 from ._engine.threads import loop_is_running
 from ._error import DBOSException, DBOSInitializationError
@@ -23,6 +23,7 @@ from ._ops import (
     deletion,
     events,
     executors,
+    forking,
     messages,
     metrics,
     outside,
@@ -43,7 +44,14 @@ POLL_SEC = 1.0  # how stale an old wait may be (CLT-13)
 POOL_SIZE = 5
 
 
-def verb(op: Any, *, name: str = "", warn: bool = False) -> Any:
+def _around(here: Context | None, takes_id: bool) -> Context | None:
+    """Return what of the context around a call reaches it: nothing (CLT-83), or the next id a fork takes (CLT-58)."""
+    if here is None or not takes_id or here.options.next_id is None:
+        return None
+    return Context(options=Options(next_id=here.options.next_id))
+
+
+def verb(op: Any, *, name: str = "", warn: bool = False, takes_id: bool = False) -> Any:
     """Publish an operation as a method; with `warn`, it warns where it blocks a running event loop (CLT-25)."""
 
     def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
@@ -53,7 +61,7 @@ def verb(op: Any, *, name: str = "", warn: bool = False) -> Any:
             )
         node = client._connected()
         here = current()
-        token = enter(None)  # nothing around the call reaches it (CLT-83)
+        token = enter(_around(here, takes_id))
         try:
             return settled(run_now(op(node, node.blocking, *args, **kwargs)))
         finally:
@@ -62,13 +70,13 @@ def verb(op: Any, *, name: str = "", warn: bool = False) -> Any:
     return _published(face, op, name or op.__name__)
 
 
-def verb_async(op: Any, *, name: str = "") -> Any:
+def verb_async(op: Any, *, name: str = "", takes_id: bool = False) -> Any:
     """Publish an operation's coroutine form as a method."""
 
     async def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
         node = client._node if client._started else await client._node.looping.query(client._connected)
         here = current()
-        token = enter(None)  # nothing around the call reaches it (CLT-83)
+        token = enter(_around(here, takes_id))
         try:
             return settled(await op(node, node.looping, *args, **kwargs))
         finally:
@@ -271,6 +279,10 @@ class DBOSClient:
     delete_workflow_async = verb_async(deletion.delete_workflow)
     delete_workflows = verb(deletion.delete_workflows)
     delete_workflows_async = verb_async(deletion.delete_workflows)
+    fork_workflow = verb(forking.fork_workflow, takes_id=True)
+    fork_workflow_async = verb_async(forking.fork_workflow, takes_id=True)
+    fork_from_failure = verb(forking.fork_from_failure)
+    fork_from_failure_async = verb_async(forking.fork_from_failure)
 
     # --- queues
     register_queue = verb(outside.register_queue, warn=True)

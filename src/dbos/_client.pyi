@@ -496,6 +496,110 @@ class DBOSClient:
             client.delete_workflows(["order-17", "order-18"])
         """
 
+    def fork_workflow(
+        self,
+        workflow_id: str,
+        start_step: int,
+        *,
+        application_version: str | None = None,
+        queue_name: str | None = None,
+        queue_partition_key: str | None = None,
+        replacement_children: dict[str, str] | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> WorkflowHandle[Any]:
+        """Start a new workflow from a step of another one, whatever became of that, and return a handle to it.
+
+        It begins with what the other recorded before `start_step`: steps, events and streams, not messages; 1 starts from
+        the beginning. Its id comes from an enclosing `SetWorkflowID`, or is new. It waits on `queue_name`, or on the
+        internal queue, for any version of the application unless `application_version` is given. `replacement_children`
+        says which workflows take the place of children that were started before the step: old ids to new ones.
+        `timeout_seconds` counts from when it is dequeued; the other's timeout is not taken over.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
+        in use, `Exception` for a timeout that is not positive.
+
+            fork = client.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+            fork.get_result()
+        """
+
+    async def fork_workflow_async(
+        self,
+        workflow_id: str,
+        start_step: int,
+        *,
+        application_version: str | None = None,
+        queue_name: str | None = None,
+        queue_partition_key: str | None = None,
+        replacement_children: dict[str, str] | None = None,
+        timeout_seconds: float | None = None,
+        shard_key: str | None = None,
+    ) -> WorkflowHandleAsync[Any]:
+        """Start a new workflow from a step of another one, whatever became of that, and return a handle to it.
+
+        It begins with what the other recorded before `start_step`: steps, events and streams, not messages; 1 starts from
+        the beginning. Its id comes from an enclosing `SetWorkflowID`, or is new. It waits on `queue_name`, or on the
+        internal queue, for any version of the application unless `application_version` is given. `replacement_children`
+        says which workflows take the place of children that were started before the step: old ids to new ones.
+        `timeout_seconds` counts from when it is dequeued; the other's timeout is not taken over.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
+        in use, `Exception` for a timeout that is not positive.
+
+            fork = client.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+            fork.get_result()
+        """
+
+    def fork_from_failure(
+        self,
+        workflow_ids: list[str],
+        *,
+        application_version: str | None = None,
+        queue_name: str | None = None,
+        queue_partition_key: str | None = None,
+        from_last_failure: bool = False,
+        from_last_step: bool = False,
+        from_step: int | None = None,
+        from_step_name: str | None = None,
+    ) -> list[str]:
+        """Fork many workflows at once, each from its own step, and return the new ids in order: all of them or none.
+
+        Say from where in one way: `from_last_failure`, the last step that failed, else the last step; `from_last_step`;
+        `from_step`, the same number for all; `from_step_name`, the last step of that name. A workflow without steps starts
+        from the beginning.
+
+        Raises `ValueError` unless exactly one way is given, `DBOSNonExistentWorkflowError` naming every unknown id,
+        `Exception` for a workflow without a step of the name.
+
+            failed = [one.workflow_id for one in client.list_workflows(status="ERROR")]
+            client.fork_from_failure(failed, from_last_failure=True)
+        """
+
+    async def fork_from_failure_async(
+        self,
+        workflow_ids: list[str],
+        *,
+        application_version: str | None = None,
+        queue_name: str | None = None,
+        queue_partition_key: str | None = None,
+        from_last_failure: bool = False,
+        from_last_step: bool = False,
+        from_step: int | None = None,
+        from_step_name: str | None = None,
+    ) -> list[str]:
+        """Fork many workflows at once, each from its own step, and return the new ids in order: all of them or none.
+
+        Say from where in one way: `from_last_failure`, the last step that failed, else the last step; `from_last_step`;
+        `from_step`, the same number for all; `from_step_name`, the last step of that name. A workflow without steps starts
+        from the beginning.
+
+        Raises `ValueError` unless exactly one way is given, `DBOSNonExistentWorkflowError` naming every unknown id,
+        `Exception` for a workflow without a step of the name.
+
+            failed = [one.workflow_id for one in client.list_workflows(status="ERROR")]
+            client.fork_from_failure(failed, from_last_failure=True)
+        """
+
     def register_queue(
         self,
         name: str,

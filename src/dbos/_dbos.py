@@ -26,6 +26,7 @@ from ._ops import (
     enqueue,
     events,
     executors,
+    forking,
     messages,
     metrics,
     patches,
@@ -222,6 +223,10 @@ class DBOS:
     delete_workflow_async = verb_async(deletion.delete_workflow)
     delete_workflows = verb(deletion.delete_workflows)
     delete_workflows_async = verb_async(deletion.delete_workflows)
+    fork_workflow = verb(forking.fork_workflow)
+    fork_workflow_async = verb_async(forking.fork_workflow)
+    fork_from_failure = verb(forking.fork_from_failure)
+    fork_from_failure_async = verb_async(forking.fork_from_failure)
 
     # --- counting
     get_workflow_aggregates = verb(metrics.get_workflow_aggregates)

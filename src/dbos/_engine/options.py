@@ -73,6 +73,15 @@ class SetWorkflowTimeout(Block):
         return with_options(context, timeout_set=True, timeout_ms=self._timeout_ms)
 
 
+def fork_timeout_ms(timeout_sec: float | None) -> int | None:
+    """Return a fork's timeout as it is stored; one that is not positive is refused (MGT-27)."""
+    if timeout_sec is None:
+        return None
+    if not timeout_sec > 0:
+        raise Exception(f"Invalid workflow timeout {timeout_sec}. Timeouts must be positive.")
+    return None if math.isinf(timeout_sec) else max(1, int(timeout_sec * 1000))
+
+
 class SetWorkflowAttributes(Block):
     """Attach these attributes to every workflow created in the block; an inner block replaces an outer one's.
 

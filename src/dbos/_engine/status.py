@@ -25,14 +25,14 @@ async def status_or_raise(node: Node, io: Io, workflow_id: str) -> WorkflowStatu
     return status
 
 
-async def get_status(node: Node, io: Io, workflow_id: str) -> WorkflowStatus | None:
-    """Read a workflow's status, None if it has no row; one operation in workflow code."""
+async def get_status(node: Node, io: Io, workflow_id: str, *, step_id: int | None = None) -> WorkflowStatus | None:
+    """Read a workflow's status, None if it has no row; one operation in workflow code, its `step_id` drawn or not."""
 
     async def read() -> WorkflowStatus | None:
         row = await io.query(node.database.read, lambda session: search.one_workflow(session, workflow_id))
         return None if row is None else workflow_status(node.codec, row)
 
-    return await operation(node, io, "DBOS.getStatus", read)
+    return await operation(node, io, "DBOS.getStatus", read, step_id=step_id)
 
 
 def workflow_status(codec: Codec, row: search.Listed) -> WorkflowStatus:

@@ -38,13 +38,16 @@ logger = logging.getLogger("dbos")
 FRESH_SEC = 0.1
 
 
-async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T]]) -> T:
-    """Run a built-in operation: checkpointed in workflow code, plain anywhere else (COM-4, COM-7, COM-9, COM-11)."""
+async def operation(node: Any, io: Io, name: str, work: Callable[[], Awaitable[T]], *, step_id: int | None = None) -> T:
+    """Run a built-in operation: checkpointed in workflow code, plain anywhere else (COM-4, COM-7, COM-9, COM-11).
+
+    `step_id` was drawn already.
+    """
     refuse_in_transaction(name)
     run = workflow_run()
     if run is None or not isinstance(node, Runtime):
         return await work()
-    step_id = run.draw()
+    step_id = run.draw() if step_id is None else step_id
     recorded = replayed(run, step_id, name)
     if recorded is not None:
         earlier: T = recorded_value(node, recorded)

@@ -5,7 +5,7 @@ Leaves operations that go through the journal to `step.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from .._error import DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
@@ -21,25 +21,48 @@ from .step import confirm, note, record_own_error, recorded_value, refuse_in_tra
 T = TypeVar("T")
 
 
-async def transact(node: Node, io: Io, name: str, work: Callable[[Session], T], *, reads: bool = False) -> T:
+async def transact(
+    node: Node,
+    io: Io,
+    name: str,
+    work: Callable[[Session], T],
+    *,
+    reads: bool = False,
+    before: Callable[[], Awaitable[None]] | None = None,
+    step_id: int | None = None,
+) -> T:
     """Run `work` in one transaction; in workflow code as a step, whose record commits with it (SD-9).
 
-    `reads`: it changes nothing.
+    `reads`: it changes nothing. `before` comes first, outside the transaction, and like `work` not on replay. `step_id`
+    was drawn already.
 
     `work` may run again when the connection is lost; what it did then was rolled back, or its checkpoint is found.
     """
     refuse_in_transaction(name)
     run = workflow_run()
     if run is None or not isinstance(node, Runtime):
+        if before is not None:
+            await before()
         plain: T = await io.query(node.database.read if reads else node.database.transact, work)
         return plain
-    step_id = run.draw()
+    step_id = run.draw() if step_id is None else step_id
     recorded = replayed(run, step_id, name)
     if recorded is not None:
         earlier: T = recorded_value(node, recorded)
         return earlier
     await confirm(node, io, run)
     started_at_ms = node.clock.now_ms()
+    try:
+        if before is not None:
+            await before()
+        return await _commit(node, io, run, step_id, name, work)
+    except Exception as error:
+        await record_own_error(node, io, run, step_id, name, error, started_at_ms)
+        raise
+
+
+async def _commit(node: Runtime, io: Io, run: Run, step_id: int, name: str, work: Callable[[Session], T]) -> T:
+    """Commit the work of a run together with its record."""
     while True:
         owner = run.owner
 
@@ -50,13 +73,10 @@ async def transact(node: Node, io: Io, name: str, work: Callable[[Session], T], 
             done: T = await io.query(node.database.transact, both)
             return done
         except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
-            if run.owner != owner:
-                continue  # the run was dispatched again meanwhile and its new token handed to us (RV-44)
-            note(run, verdict)
-            raise
-        except Exception as error:
-            await record_own_error(node, io, run, step_id, name, error, started_at_ms)
-            raise
+            if run.owner == owner:
+                note(run, verdict)
+                raise
+            # else the run was dispatched again meanwhile and its new token handed to us (RV-44): try with that
 
 
 def _both(

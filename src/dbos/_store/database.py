@@ -212,6 +212,14 @@ def unreachable(error: BaseException) -> Exception:
     return OperationalError("connecting to the system database", None, cause)
 
 
+def in_use(workflow_ids: Sequence[str]) -> Exception:
+    """Return SQLAlchemy's error for ids that have a row already: what callers have always caught (MGT-20, EXP-2)."""
+    from sqlalchemy.exc import IntegrityError
+
+    cause = DBOSException(f"workflow id already in use: {', '.join(workflow_ids)}")
+    return IntegrityError("insert into workflow_status", {"workflow_uuid": list(workflow_ids)}, cause)
+
+
 def one(rows: Iterable[Row]) -> Row | None:
     """Return the first row, if any."""
     return next(iter(rows), None)
