@@ -275,9 +275,9 @@ def _urls(given: Mapping[str, Any], name: str) -> tuple[str | None, str | None]:
     system = given.get("system_database_url") or None
     has_engine = given.get("system_database_engine") is not None
     if application is not None:
-        _check_url("application_database_url", application)
+        check_url("application_database_url", application)
     if system is not None and not has_engine:
-        _check_url("system_database_url", system)
+        check_url("system_database_url", system)
     if system is None and application is not None:
         system = derived_url(application)
     if system is None and not has_engine:
@@ -285,7 +285,8 @@ def _urls(given: Mapping[str, Any], name: str) -> tuple[str | None, str | None]:
     return system, application
 
 
-def _check_url(key: str, url: str) -> None:
+def check_url(key: str, url: str) -> None:
+    """Raise DBOSInitializationError for a URL that is of no known database or names none (CFG-20, CFG-21)."""
     if url.startswith("sqlite"):
         return
     scheme, separator, _ = url.partition("://")

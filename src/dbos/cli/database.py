@@ -1,0 +1,82 @@
+"""The system database a command works on: its options, a client on it, and what is said when it fails.
+
+Leaves which URL is meant to `settings`. No driver's exception and no password gets out of here.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .failures import explained
+from .settings import Target
+
+if TYPE_CHECKING:
+    from .._client import DBOSClient
+
+T = TypeVar("T")
+
+
+def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which system database it works on; it takes them as a `Target`."""
+
+    @wraps(command)
+    def with_target(sys_db_url: str | None, db_url: str | None, schema: str, **given: Any) -> Any:
+        return command(Target(sys_db_url, db_url, schema), **given)
+
+    taking: Callable[..., Any] = with_target
+    for option in (
+        click.option("--schema", default="dbos", show_default=True, help="Schema of the system tables on Postgres."),
+        click.option("-D", "--db-url", help="URL of the application's database; its system database is derived."),
+        click.option("-s", "--sys-db-url", help="URL of the system database, postgresql://... or sqlite:///..."),
+    ):
+        taking = option(taking)
+    return taking
+
+
+def run(target: Target, work: Callable[[DBOSClient], T]) -> T:
+    """Do one thing with a client; on failure say why, and exit 1."""
+    from .._client import DBOSClient
+
+    with saying(target), _quiet():
+        url = target.url
+        client = DBOSClient(system_database_url=url, dbos_system_schema=target.schema, retry_connection_errors=False)
+    with client, saying(target):
+        return work(client)
+
+
+@contextmanager
+def saying(target: Target | None, prefix: str = "") -> Iterator[None]:
+    """Turn what goes wrong inside into a message on stderr and exit code 1 (CLI-4)."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        raise Failure(prefix + explained(error, target)) from error
+
+
+class Failure(click.ClickException):
+    """A command could not do its work: exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        """Print the message on stderr."""
+        click.echo(f"Error: {self.message}", file=file or sys.stderr)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library from logging what the command says itself."""
+    logger = logging.getLogger("dbos")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

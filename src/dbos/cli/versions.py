@@ -1,0 +1,59 @@
+"""`dbos version`: the command's own version (CLI-15), and below it the versions of an application."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from .._model.version import VERSION
+from .database import Failure, on_database, run
+from .groups import Group, example
+from .printing import Column, emit, form, moment
+from .settings import Target
+
+if TYPE_CHECKING:
+    from .._client import DBOSClient
+
+COLUMNS = (
+    Column("VERSION", lambda one: one["version_name"]),
+    Column("APPLICATION", lambda one: one["application_name"], 2),
+    Column("LATEST SINCE", lambda one: moment(one["version_timestamp"])),
+    Column("CREATED", lambda one: moment(one["created_at"]), 1),
+)
+
+
+@example("dbos version", "dbos version list", "dbos version set-latest 1.4.0")
+@click.group(cls=Group, invoke_without_command=True, aliases={"set": "set-latest"})
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Print the version of the command; list an application's versions, and say which is the latest."""
+    if ctx.invoked_subcommand is None:
+        if ctx.info_name == "versions":
+            ctx.fail("Missing command.")
+        click.echo(f"DBOS CLI version: {VERSION}")
+
+
+@example("dbos version list")
+@command.command("list")
+@on_database
+@form
+def list_(target: Target, as_json: bool | None) -> None:
+    """Print an application's versions, the latest first."""
+    found = run(target, lambda client: client.list_application_versions())
+    emit(as_json, found, COLUMNS, "No versions.")
+
+
+@example("dbos version set-latest 1.4.0")
+@command.command("set-latest")
+@click.argument("name")
+@on_database
+def set_latest(target: Target, name: str) -> None:
+    """Make a version the latest: new work of schedules and queues without a version goes to it."""
+
+    def work(client: DBOSClient) -> None:
+        if all(version["version_name"] != name for version in client.list_application_versions()):
+            raise Failure(f"Version {name!r} is not registered; `dbos version list` shows those that are")
+        client.set_latest_application_version(name)
+
+    run(target, work)

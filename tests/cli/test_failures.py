@@ -1,0 +1,102 @@
+"""What goes wrong: each command says so in a sentence, without a driver's words, a traceback or a password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+# Every command that reads a database, with arguments that do.
+READING = [
+    ("workflow", "list"),
+    ("workflow", "get", "a"),
+    ("workflow", "steps", "a"),
+    ("workflow", "cancel", "a"),
+    ("workflow", "resume", "a"),
+    ("queue", "list"),
+    ("queue", "show", "a"),
+    ("queue", "delete", "a"),
+    ("schedule", "list"),
+    ("schedule", "show", "a"),
+    ("schedule", "preview", "0 0 * * *"),
+    ("schedule", "pause", "a"),
+    ("schedule", "resume", "a"),
+    ("schedule", "trigger", "a"),
+    ("schedule", "backfill", "a", "2026-01-01", "2026-01-02"),
+    ("schedule", "delete", "a"),
+    ("version", "list"),
+    ("version", "set-latest", "a"),
+    ("executor", "list"),
+]
+DRIVERS = ("psycopg", "sqlalche", "sqlite3", "OperationalError", "Traceback", "[SQL", "LINE ")
+
+
+def plainly(text: str) -> bool:
+    """Tell whether a message is one line in plain words, without the password of these tests."""
+    return text.count("\n") == 1 and not any(word in text for word in (*DRIVERS, "s3cret"))
+
+
+@pytest.mark.rules("CLI-4", "CLI-14")
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_no_database(bare, db, arguments):
+    missing = db.url.replace(".sqlite", "-no.sqlite") if db.dialect == "sqlite" else with_password(db.url, "nosuch_db")
+    refusal = bare.refusal(*arguments, "-s", missing)
+    assert plainly(refusal) and "does not exist" in refusal and "dbos migrate" in refusal
+    assert "does not exist" in bare.refusal(*arguments, "-s", missing)  # nothing was created
+
+
+@pytest.mark.rules("CLI-4")
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_nobody_listens_there(bare, arguments):
+    refusal = bare.refusal(*arguments, "-s", "postgresql://u:s3cret@127.0.0.1:1/shop")
+    assert plainly(refusal) and "Cannot connect to the system database postgresql://u:***@127.0.0.1:1/shop" in refusal
+
+
+@pytest.mark.rules("CLI-4", "CLI-11", "CLI-13")
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_no_usable_url(bare, arguments):
+    assert "Missing database URL" in bare.refusal(*arguments)
+    for wrong in ("shop", "mysql://u:s3cret@h/shop", "postgresql://u:s3cret@h", "postgresql://u:s3cret@h:x/shop"):
+        assert plainly(bare.refusal(*arguments, "-s", wrong))
+
+
+@pytest.mark.parametrize("arguments", [("workflow", "list"), ("queue", "list"), ("schedule", "pause", "a")])
+def test_a_database_without_tables(bare, empty, arguments):
+    refusal = bare.refusal(*arguments, "-s", empty)
+    assert plainly(refusal) and "has no tables of DBOS" in refusal and "dbos migrate" in refusal
+
+
+@pytest.fixture
+def empty(db: Any) -> str:
+    """A database without tables."""
+    for name in ("workflow_schedules", "queues", "workflow_status"):
+        db.execute(f"drop table {{{name}}}" + ("" if db.dialect == "sqlite" else " cascade"))
+    return db.url
+
+
+def with_password(url: str, database: str) -> str:
+    parts = urlsplit(url)
+    return f"postgresql://{parts.username}:s3cret@{parts.hostname}:{parts.port}/{database}"
+
+
+@pytest.mark.parametrize("arguments", ["workflow list --limit 100000", "workflow list --table", "--help"])
+def test_a_pipe_that_is_closed_is_no_error_to_shout_about(db, arguments):
+    from dbos import DBOSClient
+
+    with DBOSClient(system_database_url=db.url) as client:
+        for _ in range(300):
+            client.enqueue({"workflow_name": "w", "queue_name": "q"}, "x" * 300)
+    # The reader is gone before the command starts: what it prints has nowhere to go.
+    reading, writing = os.pipe()
+    os.close(reading)
+    url = [] if arguments == "--help" else ["-s", db.url]
+    ran = subprocess.run(
+        [sys.executable, "-m", "dbos.cli.cli", *arguments.split(), *url],
+        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60,
+    )  # fmt: skip
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, "")
