@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ._client import DBOSClient
     from .integrations.async_datasource import AsyncSQLAlchemyDatasource
     from .integrations.datasource import SQLAlchemyDatasource
+    from .integrations.propagation import PropagateOtelContext
 
 __version__ = VERSION
 
@@ -58,6 +59,7 @@ __version__ = VERSION
 _ON_FIRST_USE = {
     "AsyncSQLAlchemyDatasource": "integrations.async_datasource",
     "DBOSClient": "_client",
+    "PropagateOtelContext": "integrations.propagation",
     "SQLAlchemyDatasource": "integrations.datasource",
 }
 
@@ -88,6 +90,7 @@ __all__ = [
     "EnqueueOptions",
     "ExecutorInfo",
     "PortableWorkflowError",
+    "PropagateOtelContext",
     "Queue",
     "QueueRateLimit",
     "SQLAlchemyDatasource",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from . import _decorators as decorators
 from . import _lifecycle as lifecycle
@@ -19,6 +20,7 @@ from ._engine.context import (
     require,
     running_workflow_id,
 )
+from ._engine.options import authenticated
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
 from ._ops import (
@@ -128,6 +130,21 @@ def _application_version() -> str:
 def _executor_id() -> str:
     """The executor id: configured, from the environment, or "local"."""
     return lifecycle.executor_id()
+
+
+def _span() -> Any:
+    """The active OpenTelemetry span, ours or not; None if there is none. AssertionError without a DBOS context."""
+    require("span")
+    opentelemetry = sys.modules.get("opentelemetry.trace")  # whoever has a span has imported it (OTEL-16)
+    span = None if opentelemetry is None else opentelemetry.get_current_span()
+    return span if span is not None and span.get_span_context().is_valid else None
+
+
+def _tracer() -> Any:
+    """What begins and ends spans of the user's own: `start_span`, `end_span`, `get_current_span`, `set_provider`."""
+    from .integrations.tracer import DBOSTracer
+
+    return DBOSTracer(lambda: cast(Any, lifecycle.tracer()))
 
 
 def _logger() -> logging.Logger:
@@ -334,6 +351,8 @@ class DBOS:
     application_version = Variable(_application_version)
     executor_id = Variable(_executor_id)
     logger = Variable(_logger)
+    span = Variable(_span)
+    tracer = Variable(_tracer)
 
     @staticmethod
     def set_authentication(authenticated_user: str | None, authenticated_roles: list[str] | None) -> None:
@@ -343,6 +362,8 @@ class DBOS:
         """
         here = current()
         if here is None:
-            enter(Context(auth=Auth(authenticated_user, authenticated_roles)))
+            here = Context(auth=Auth(authenticated_user, authenticated_roles))
+            enter(here)
         else:
             here.auth.user, here.auth.roles = authenticated_user, authenticated_roles
+        authenticated(here.auth)

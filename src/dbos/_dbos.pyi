@@ -1985,6 +1985,12 @@ class DBOS:
     logger: ClassVar[logging.Logger]
     """The `dbos` logger of the standard library."""
 
+    span: ClassVar[Any]
+    """The active OpenTelemetry span, ours or not; None if there is none. AssertionError without a DBOS context."""
+
+    tracer: ClassVar[Any]
+    """What begins and ends spans of the user's own: `start_span`, `end_span`, `get_current_span`, `set_provider`."""
+
     @staticmethod
     def set_authentication(authenticated_user: str | None, authenticated_roles: list[str] | None) -> None:
         """Set the user and roles of the innermost scope: the enclosing `DBOSContextSetAuth` block, else the context.

@@ -18,6 +18,7 @@ from ._engine.process import this_process
 from ._engine.recovery import requeue
 from ._engine.registry import REGISTRY, class_name_of
 from ._engine.runtime import Runtime, install, installed
+from ._engine.tracing import Tracer
 from ._error import DBOSException, DBOSInitializationError
 from ._model import logs
 from ._model.config import Settings, environment_version, resolve
@@ -59,6 +60,7 @@ class Application:
         self.shared: dict[type, Any] = {}  # datasources on this application's database
         self.closers: list[Callable[[], None]] = []  # of what others opened for this application
         self.lease: Lease | None = None
+        self.tracer: Tracer | None = None
 
 
 _lock = threading.RLock()
@@ -71,11 +73,28 @@ def instance(cls: type[T], config: Mapping[str, Any], others: Mapping[str, Any])
     with _lock:
         if _application is None:
             settings = resolve({**others, **config} if any(others.values()) else config)
-            logs.configure(settings, running_workflow_id)
-            _application = Application(object.__new__(cls), settings)
+            _application = _constructed_from(object.__new__(cls), settings)
             logger.info("Initializing DBOS (%s)", VERSION)
         facade: T = _application.facade
         return facade
+
+
+def _constructed_from(facade: Any, settings: Settings) -> Application:
+    """Set up logging and, if it is wanted, tracing: ImportError without OpenTelemetry (OTEL-2)."""
+    application = Application(facade, settings)
+    if not settings.enable_otlp:
+        logs.configure(settings, running_workflow_id)
+        return application
+    from .integrations.telemetry import Telemetry, trace_id
+
+    logs.configure(settings, running_workflow_id, trace_id)
+    application.tracer = Telemetry(settings)
+    return application
+
+
+def tracer() -> Tracer | None:
+    """Return what makes the application's spans, None when tracing is off."""
+    return _application.tracer if _application is not None else None
 
 
 def too_early(function_name: str | None = None) -> DBOSException:
@@ -135,6 +154,9 @@ def _launch(application: Application) -> None:
         settings, database, Codec(settings.serializer), REGISTRY, application.version, application.executor_id
     )
     application.runtime = node
+    node.tracer = application.tracer
+    if node.tracer is not None:
+        node.tracer.identify(application.version, application.executor_id)
     if settings.application_database_url is not None:
         from .integrations.transactions import ApplicationDatabase
 
@@ -244,6 +266,8 @@ def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: 
     if application is not None:
         _stop(application, workflow_completion_timeout_sec)
         logger.info("DBOS successfully shut down")
+        if application.tracer is not None:
+            application.tracer.close()
     logs.detach()
     with _lock:
         if _application is application:

@@ -41,6 +41,8 @@ class Run:
         "reading",
         "replay",
         "serialization",
+        "span",
+        "trace_parent",
         "workflow_id",
     )
 
@@ -72,6 +74,8 @@ class Run:
         self.inboxes: dict[str, Inbox] = {}  # by topic: messages read and not yet received
         self.reading = False  # a stream: its id is drawn, its outcome not yet recorded
         self.lock = threading.Lock()
+        self.span: Any = None  # of this execution, when tracing is on
+        self.trace_parent: Any = None  # the trace context its span belongs under; None: the current one
 
     def draw(self, count: int = 1) -> int:
         """Take the next step id, or the first of `count` consecutive ones (EX-20)."""
@@ -138,11 +142,22 @@ class Options:
     timeout_set: bool = False
     timeout_ms: int | None = None
     attributes: dict[str, Any] | None = None
+    carrier: dict[str, str] | None = None  # a trace context, as W3C headers, to store with them
     enqueue: EnqueueDefaults | None = None
     shard_key: str | None = None
 
 
 NO_OPTIONS = Options()
+
+# Where a workflow's attributes hold the trace context it belongs to (OT-20).
+CARRIER = "dbos.otelContext"
+
+
+def stored_attributes(options: Options) -> dict[str, Any] | None:
+    """Return the attributes of a workflow started with these options: the carrier stands above one written by hand."""
+    if options.carrier is None:
+        return options.attributes
+    return {**(options.attributes or {}), CARRIER: options.carrier}
 
 
 @dataclass(frozen=True, slots=True)

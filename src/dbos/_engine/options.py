@@ -13,6 +13,7 @@ from typing import Any
 
 from .._error import DBOSException
 from .context import Auth, Block, Context, EnqueueDefaults, NextId, with_options
+from .runtime import installed
 
 PRIORITIES = range(1, 2**31)
 
@@ -195,6 +196,13 @@ def check_shard_key(shard_key: object) -> None:
     raise DBOSException("A shard key was given, but this system database is not sharded")
 
 
+def authenticated(auth: Auth) -> None:
+    """Say on the span under way who acts from now on (ATH-15)."""
+    node = installed()
+    if node is not None and node.tracer is not None:
+        node.tracer.authenticated(auth)
+
+
 class DBOSContextEnsure(Block):
     """Guarantee a DBOS context for the block; what did not exist before is removed after.
 
@@ -229,4 +237,6 @@ class DBOSContextSetAuth(Block):
         self._roles = roles
 
     def _changed(self, context: Context) -> Context:
-        return replace(context, auth=Auth(self._user, self._roles))
+        auth = Auth(self._user, self._roles)
+        authenticated(auth)
+        return replace(context, auth=auth)

@@ -141,6 +141,8 @@ def _target(node: Runtime, row: Claimed, workflow: Workflow, receiver: tuple[Any
 def _run(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> Run:
     run = Run(row.workflow_id, row.owner, row.name, row.serialization, row.deadline_ms, row.queue_name, replay)
     run.checked_at = node.clock.monotonic_sec()
+    if node.tracer is not None:
+        run.trace_parent = node.tracer.stored_parent(row.attributes) or node.tracer.root()
     return run
 
 

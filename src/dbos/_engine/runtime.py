@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._error import DBOSException
 from .._model import clock
 from .._model.names import new_incarnation
+from .._model.outcome import Failure
 from .._model.queue import QueueSettings
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
@@ -34,6 +35,7 @@ from .threads import Threads
 
 if TYPE_CHECKING:
     from .._model.config import Settings
+    from .tracing import Tracer
 
 logger = logging.getLogger("dbos")
 
@@ -68,6 +70,7 @@ class Node:
         self.signals.probe("stream_at", grown, told=False)
         self.signals.probe("cancelled", cancelled_already, told=False)
         self.application_name = application_name
+        self.tracer: Tracer | None = None
         self.wake_dispatcher: Callable[[str | None, str | None], None] = lambda queue_name, partition_key: None
         self.wake_sweeper: Callable[[], None] = lambda: None
         self.queue_changed: Callable[[QueueSettings], None] = lambda settings: None  # in this process
@@ -150,7 +153,9 @@ class Runtime(Node):
                 self._idle.notify_all()
 
     def finished(self, run: Run, outcome: Any) -> None:
-        """Give a run's outcome to everybody who waits for it in this process."""
+        """Give a run's outcome to everybody who waits for it in this process; its span ends before they see it."""
+        if run.span is not None:
+            run.span.end(outcome.error if type(outcome) is Failure else None)
         run.done.settle(outcome)
         wake([run.done])
         self.signals.tell([run_key(run.workflow_id)])

@@ -29,6 +29,7 @@ from .color import Io
 from .context import Context, Run, StepStatus, current, enter, leave, workflow_run
 from .registry import StepRetry
 from .runtime import Runtime
+from .tracing import around
 
 T = TypeVar("T")
 
@@ -238,7 +239,24 @@ async def call_step(
     args: Any,
     kwargs: Any,
 ) -> Outcome[Any]:
-    """Run a step of a workflow under a step id already drawn, or replay it."""
+    """Run a step of a workflow under a step id already drawn, or replay it; in a span of its own either way."""
+    core = _call_step(node, io, run, step_id, name, retry, fn, args, kwargs)
+    if node.tracer is None:
+        return await core
+    return await around(node.tracer.operation(run, name, "step"), core)
+
+
+async def _call_step(
+    node: Runtime,
+    io: Io,
+    run: Run,
+    step_id: int,
+    name: str,
+    retry: StepRetry,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+) -> Outcome[Any]:
     check_retry(name, retry, fn)
     try:
         recorded = replayed(run, step_id, name)
@@ -296,7 +314,11 @@ async def _attempts(
                 name,
                 exc_info=outcome.error,
             )
-            await io.sleep(step_wait(retry.interval_seconds, retry.backoff_rate, attempt))
+            seconds = step_wait(retry.interval_seconds, retry.backoff_rate, attempt)
+            if node.tracer is not None:
+                facts = {"error": str(outcome.error), "retryIntervalSeconds": seconds}
+                node.tracer.event(f"Step attempt {attempt} failed", facts)
+            await io.sleep(seconds)
     return Failure(DBOSMaxStepRetriesExceeded(name, attempts, errors))
 
 

@@ -28,11 +28,12 @@ from .._store import workflows
 from .._store.workflows import Duplicate, Existing, Start
 from . import datasources
 from .color import Io, run_now
-from .context import NO_OPTIONS, Auth, Context, EnqueueDefaults, NextId, Run, current, enter, leave
+from .context import NO_OPTIONS, Auth, Context, EnqueueDefaults, NextId, Run, current, stored_attributes
 from .registry import FunctionInfo, Workflow
 from .roles import assume_role
 from .runtime import Runtime
 from .step import confirm, record, replayed
+from .tracing import Within, around
 from .waiting import outcome_of, record_result
 
 logger = logging.getLogger("dbos")
@@ -81,8 +82,11 @@ async def call(node: Runtime, io: Io, target: Target) -> Outcome[Any]:
     begun = await begin(node, io, target, parent, first_id, assumed_role=assumed_role)
     if begun.run is not None and begun.context is not None:
         outcome = await execute(node, io, begun.run, target, begun.context)
-    else:
+    elif node.tracer is None:
         outcome = await outcome_of(node, io, begun.workflow_id)
+    else:  # a call of a workflow that exists has its span, too (OT-11)
+        span = node.tracer.workflow(begun.workflow_id, target.workflow.name, None, None, (here or Context()).auth)
+        outcome = await around(span, outcome_of(node, io, begun.workflow_id))
     if parent is not None:
         await record_result(node, io, parent, first_id + 1, begun.workflow_id, outcome, node.clock.now_ms())
     return outcome
@@ -178,6 +182,7 @@ def start_of(
         deadline_ms = None if queued else started_at_ms + timeout_ms
     elif parent is not None and not options.timeout_set:
         deadline_ms = parent.deadline_ms
+    attributes = stored_attributes(options)
     enqueue = queued.options if queued else EnqueueDefaults()
     status = "PENDING" if queued is None else "ENQUEUED" if enqueue.delay_until_ms is None else "DELAYED"
     return Start(
@@ -196,7 +201,7 @@ def start_of(
         authenticated_user=auth.user,
         authenticated_roles=json.dumps(auth.roles) if auth.roles else None,
         assumed_role=assumed_role,
-        attributes=None if options.attributes is None else json.dumps(options.attributes),
+        attributes=None if attributes is None else json.dumps(attributes),
         recovery_attempts=1 if queued is None else 0,
         owner=token if queued is None else None,
         queue_name=queued.queue_name if queued else None,
@@ -263,6 +268,8 @@ def _begun(node: Runtime, start: Start, target: Target, here: Context, queued: Q
     assert start.owner is not None
     run = Run(start.workflow_id, start.owner, start.name, start.serialization, start.deadline_ms, None, {})
     run.checked_at = node.clock.monotonic_sec()
+    if node.tracer is not None:
+        run.trace_parent = node.tracer.stored_parent(start.attributes)
     node.entered(run)
     auth = Auth(here.auth.user, list(here.auth.roles) if here.auth.roles else None, start.assumed_role)
     return Begun(start.workflow_id, run, Context(run=run, options=NO_OPTIONS, auth=auth))
@@ -325,25 +332,23 @@ def _attach_to(start: Start, verdict: Existing | Duplicate, next_id: NextId | No
 
 async def execute(node: Runtime, io: Io, run: Run, target: Target, context: Context) -> Outcome[Any]:
     """Run a workflow's body and make its outcome durable before anybody sees it (EX-37, EX-40)."""
-    before = current()
-    token = enter(context)
+    if node.tracer is not None:
+        run.span = node.tracer.workflow(run.workflow_id, run.name, run.queue_name, run.trace_parent, context.auth)
     try:
-        outcome = await _body(node, io, run, target, context)
-        if run.keepers:
-            await datasources.finish(node, io, run)
+        with Within(context, run.span):
+            outcome = await _body(node, io, run, target, context)
+            if run.keepers:
+                await datasources.finish(node, io, run)
     except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError):
-        leave(token, before)
         return await park(node, io, run)
     except BaseException as interruption:
         # Nothing is recorded: the row stays PENDING and is recovered (EX-37, LIF-35, AS-6).
-        leave(token, before)
         logger.warning(
             "Workflow %s was interrupted by %s; it stays PENDING", run.workflow_id, type(interruption).__name__
         )
         node.left(run)
         node.finished(run, Failure(interruption))
         raise
-    leave(token, before)
     return await finish(node, io, run, outcome)
 
 

@@ -46,11 +46,14 @@ class Console(_StreamHandler):
 
 
 class Identity(logging.Filter):
-    """Adds the application, version, executor and workflow to every record of the logger (LOG-3)."""
+    """Adds the application, version, executor, workflow and trace to every record of the logger (LOG-3)."""
 
-    def __init__(self, workflow_id: Callable[[], str | None], attributes: dict[str, str]) -> None:
+    def __init__(
+        self, workflow_id: Callable[[], str | None], trace_id: Callable[[], str | None], attributes: dict[str, str]
+    ) -> None:
         super().__init__()
         self._workflow_id = workflow_id
+        self._trace_id = trace_id
         self._attributes: dict[str, str] = {}
         self.add(attributes)
 
@@ -64,14 +67,19 @@ class Identity(logging.Filter):
         workflow_id = self._workflow_id()
         if workflow_id is not None:
             record.operationUUID = workflow_id
+        trace_id = self._trace_id()
+        if trace_id is not None:
+            record.traceId = trace_id
         return True
 
 
 _identity: list[Identity] = []
 
 
-def configure(settings: Settings, workflow_id: Callable[[], str | None]) -> None:
-    """Set up the logger for a new instance (LOG-2, LOG-5); `workflow_id` says which workflow runs here, if any."""
+def configure(
+    settings: Settings, workflow_id: Callable[[], str | None], trace_id: Callable[[], str | None] = lambda: None
+) -> None:
+    """Set up the logger for a new instance (LOG-2, LOG-5); the callables say what is running here."""
     logger.setLevel(settings.log_level)
     if not logger.handlers:
         logger.addHandler(Console())
@@ -80,7 +88,7 @@ def configure(settings: Settings, workflow_id: Callable[[], str | None]) -> None
         if isinstance(handler, Console):
             handler.setLevel(settings.console_log_level)
     detach()
-    identity = Identity(workflow_id, settings.otlp_attributes)
+    identity = Identity(workflow_id, trace_id, settings.otlp_attributes)
     logger.addFilter(identity)
     _identity.append(identity)
     identify(settings.application_id, settings.application_version or "", settings.executor_id)
@@ -90,6 +98,11 @@ def identify(application_id: str, version: str, executor_id: str) -> None:
     """Say which application, version and executor later records belong to."""
     for identity in _identity:
         identity.add({"applicationID": application_id, "applicationVersion": version, "executorID": executor_id})
+
+
+def filters() -> list[Identity]:
+    """Return what adds the attributes, for other loggers and handlers."""
+    return list(_identity)
 
 
 def detach() -> None:

@@ -184,7 +184,7 @@ class EnqueueOptions(_EnqueueTarget, total=False):
     attributes: dict[str, Any] | None
     application_name: str | None
     max_recovery_attempts: int | None
-    otel_context: dict[str, Any] | None
+    otel_context: Any  # an OpenTelemetry `Context`, which need not be installed
     shard_key: str | None
 
 

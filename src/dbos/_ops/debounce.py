@@ -14,6 +14,7 @@ from .._engine.color import Io
 from .._engine.context import Context, EnqueueDefaults, NextId, current, enter, leave, with_options
 from .._engine.handles import handle
 from .._engine.runtime import Node, Runtime
+from .._engine.tracing import traced
 from .._engine.transact import transact
 from .._engine.workflow import Queued, Target
 from .._error import DBOSException, DBOSQueueDeduplicatedError, PortableWorkflowError
@@ -74,6 +75,7 @@ async def debounced(node: Node, io: Io, wanted: Debounced, create: Callable[[Cre
                 raise
 
 
+@traced("debounce_delayed_workflow")
 async def _bounce(node: Node, io: Io, wanted: Debounced, until_ms: int) -> str | None:
     one = store.Bounce(
         wanted.workflow_name,

@@ -191,6 +191,10 @@ def _context_of(here: Context, given: Mapping[str, Any]) -> Context:
     if "attributes" in given:
         attributes = SetWorkflowAttributes(given["attributes"]).applied_to(Context()).options.attributes
         context = with_options(context, attributes={**(here.options.attributes or {}), **(attributes or {})})
+    if "otel_context" in given:
+        from ..integrations.propagation import carrier_of
+
+        context = with_options(context, carrier=carrier_of(given["otel_context"]))
     own = SetEnqueueOptions(
         delay_seconds=given.get("delay_seconds"), **cast(Any, {n: given[n] for n in _QUEUE_FIELDS if n in given})
     ).applied_to(Context())

@@ -10,6 +10,7 @@ from .._engine.options import check_shard_key
 from .._engine.patience import Patience
 from .._engine.runtime import Node, Runtime
 from .._engine.step import act, confirm, operation, recorded_value, replayed
+from .._engine.tracing import traced
 from .._error import DBOSException
 from .._model.serialize import WorkflowSerializationFormat
 from .._store import events as store
@@ -20,6 +21,7 @@ SET_EVENT = "DBOS.setEvent"
 GET_EVENT = "DBOS.getEvent"
 
 
+@traced("set_event")
 async def set_event(
     node: Runtime,
     io: Io,
@@ -69,6 +71,7 @@ async def set_event(
     node.signals.tell([store.event_key(run.workflow_id, key)])
 
 
+@traced("get_event")
 async def get_event(
     node: Node, io: Io, workflow_id: str, key: str, timeout_seconds: float = 60, *, shard_key: str | None = None
 ) -> Any:

@@ -13,6 +13,7 @@ from .._engine.options import check_shard_key
 from .._engine.patience import Patience
 from .._engine.runtime import Node, Runtime
 from .._engine.step import act, confirm, note, record_own_error, recorded_value, replayed
+from .._engine.tracing import traced
 from .._error import DBOSException, DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
 from .._model.names import new_message_id
 from .._model.outcome import Value
@@ -26,6 +27,7 @@ from .._store.steps import TIMED_STEP, judge_act, judge_step
 RECV = "DBOS.recv"
 
 
+@traced("send")
 async def send(
     node: Node,
     io: Io,
@@ -52,6 +54,7 @@ async def send(
     await _send(node, io, "DBOS.send", [one], serialization_type, send_to_forks)
 
 
+@traced("send_bulk")
 async def send_bulk(
     node: Node,
     io: Io,
@@ -170,6 +173,7 @@ async def _tell(node: Node, io: Io, messages: list[Message], to_forks: bool) -> 
     node.signals.tell(keys)
 
 
+@traced("recv")
 async def recv(node: Runtime, io: Io, topic: str | None = None, timeout_seconds: float = 60) -> Any:
     """Receive the oldest message of a topic; wait up to `timeout_seconds` for one, then return None.
 

@@ -20,6 +20,7 @@ from .._engine.options import check_shard_key
 from .._engine.registry import REGISTRY
 from .._engine.runtime import Node
 from .._engine.target import is_registered
+from .._engine.tracing import traced
 from .._engine.transact import transact
 from .._error import DBOSException
 from .._model import cron
@@ -35,6 +36,7 @@ logger = logging.getLogger("dbos")
 Filter = str | list[str] | None
 
 
+@traced("createSchedule")
 async def create_schedule(
     node: Node,
     io: Io,
@@ -155,6 +157,7 @@ async def _apply(node: Node, io: Io, wanted: list[Schedule], check: Callable[[Se
     node.schedules_changed()
 
 
+@traced("getSchedule")
 async def get_schedule(node: Node, io: Io, name: str) -> WorkflowSchedule | None:
     """Return a schedule, whoever owns it, or None.
 
@@ -168,6 +171,7 @@ async def get_schedule(node: Node, io: Io, name: str) -> WorkflowSchedule | None
     return await transact(node, io, "DBOS.getSchedule", work, reads=True)
 
 
+@traced("listSchedules")
 async def list_schedules(
     node: Node,
     io: Io,
@@ -200,6 +204,7 @@ async def list_schedules(
     return await transact(node, io, "DBOS.listSchedules", work, reads=True)
 
 
+@traced("deleteSchedule")
 async def delete_schedule(node: Node, io: Io, name: str) -> None:
     """Delete a schedule, if there is one of that name. What it has enqueued still runs.
 
@@ -209,6 +214,7 @@ async def delete_schedule(node: Node, io: Io, name: str) -> None:
     node.schedules_changed()
 
 
+@traced("pauseSchedule")
 async def pause_schedule(node: Node, io: Io, name: str) -> None:
     """Keep a schedule from firing until it is resumed. What it would have fired for meanwhile is skipped.
 
@@ -218,6 +224,7 @@ async def pause_schedule(node: Node, io: Io, name: str) -> None:
     node.schedules_changed()
 
 
+@traced("resumeSchedule")
 async def resume_schedule(node: Node, io: Io, name: str) -> None:
     """Let a paused schedule fire again.
 

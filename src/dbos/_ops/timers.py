@@ -8,11 +8,13 @@ from .._engine.color import Io
 from .._engine.context import current
 from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
+from .._engine.tracing import traced
 from .._error import DBOSException
 
 logger = logging.getLogger("dbos")
 
 
+@traced("sleep")
 async def sleep(node: Runtime, io: Io, seconds: float) -> None:
     """Sleep durably: after a crash, only what is left of the time is slept.
 

@@ -9,6 +9,7 @@ from .._engine.color import Io, awaited
 from .._engine.context import workflow_run
 from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
+from .._engine.tracing import traced
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 NAME = "DBOS.asyncio_wait"
 
 
+@traced("asyncio_wait")
 async def asyncio_wait(
     node: Runtime,
     io: Io,

@@ -23,6 +23,7 @@ from .._engine.context import Context, Run, StepStatus, current, enter, leave, w
 from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
 from .._engine.threads import Threads
+from .._engine.tracing import Tracer, around
 from .._error import DBOSUnexpectedStepError
 from .._model.outcome import Failure, Outcome, Value
 from .._model.serialize import Codec
@@ -114,6 +115,15 @@ async def transact(place: Place, node: Runtime | None, io: Io, call: Call, *, in
     if run is None or node is None:
         return await _plain(place, io, call)
     step_id = run.draw()
+    core = _operation(place, node, io, run, step_id, call, inside)
+    return (
+        await core if node.tracer is None else await around(node.tracer.operation(run, call.name, "transaction"), core)
+    )
+
+
+async def _operation(
+    place: Place, node: Runtime, io: Io, run: Run, step_id: int, call: Call, inside: bool
+) -> Outcome[Any]:
     if place.keeper is not None and place.keeper not in run.keepers:
         run.keepers = (*run.keepers, place.keeper)
         datasources.register(place.keeper)
@@ -138,7 +148,7 @@ async def _plain(place: Place, io: Io, call: Call) -> Outcome[Any]:
             failure = error
         if not is_transient(failure):
             return Failure(failure)
-        await _wait(io, call, failure, seconds)
+        await _wait(None, io, call, failure, seconds)
     raise AssertionError("waits() has no end")
 
 
@@ -173,7 +183,7 @@ async def _checkpointed(
         if not is_transient(failure):
             return Failure(failure)
         look = True  # what was lost may have been the reply to a commit
-        await _wait(io, call, failure, seconds)
+        await _wait(node.tracer, io, call, failure, seconds)
     raise AssertionError("waits() has no end")
 
 
@@ -292,7 +302,9 @@ async def _record(
     return outcome
 
 
-async def _wait(io: Io, call: Call, failure: BaseException, seconds: float) -> None:
+async def _wait(tracer: Tracer | None, io: Io, call: Call, failure: BaseException, seconds: float) -> None:
+    if tracer is not None:
+        tracer.event("Transaction Failure", {"retry_wait_seconds": seconds})
     logger.debug("Transaction %s failed and is run again in %.3f s: %s", call.name, seconds, failure)
     await io.sleep(seconds)
 
