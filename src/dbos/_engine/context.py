@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .._error import DBOSException, DBOSWorkflowCancelledError
+from .._model.outcome import Failure, Outcome
 from .._store.steps import Recorded
 from .._store.ticket import Ticket
 
 if TYPE_CHECKING:
-    from .._model.outcome import Outcome
     from .inbox import Inbox
 
 
@@ -88,6 +88,11 @@ class Run:
     def portable(self) -> bool:
         """Tell whether messages, events and streams of this run default to portable JSON (SER-13)."""
         return self.serialization == "portable_json"
+
+    def end_span(self, outcome: Outcome[Any]) -> None:
+        """End the execution's span, if it has one: before anybody can see the outcome."""
+        if self.span is not None:
+            self.span.end(outcome.error if isinstance(outcome, Failure) else None)
 
     def raise_if_cancelled(self) -> None:
         """Raise what a cancelled workflow's operations raise (EX-80)."""

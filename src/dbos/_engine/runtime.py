@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._error import DBOSException
 from .._model import clock
 from .._model.names import new_incarnation
-from .._model.outcome import Failure
 from .._model.queue import QueueSettings
 from .._model.serialize import Codec
 from .._store.database import Database, Kind, Session
@@ -153,9 +152,8 @@ class Runtime(Node):
                 self._idle.notify_all()
 
     def finished(self, run: Run, outcome: Any) -> None:
-        """Give a run's outcome to everybody who waits for it in this process; its span ends before they see it."""
-        if run.span is not None:
-            run.span.end(outcome.error if type(outcome) is Failure else None)
+        """Give a run's outcome to everybody who waits for it in this process."""
+        run.end_span(outcome)
         run.done.settle(outcome)
         wake([run.done])
         self.signals.tell([run_key(run.workflow_id)])

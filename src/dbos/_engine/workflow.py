@@ -371,6 +371,7 @@ async def finish(node: Runtime, io: Io, run: Run, outcome: Outcome[Any]) -> Outc
     if isinstance(outcome, Failure):
         error = node.codec.dump_outcome_error(outcome.error, run.serialization)
     status = "SUCCESS" if isinstance(outcome, Value) else "ERROR"
+    run.end_span(outcome)
     while True:
         owner = run.owner
         ended = workflows.Outcome(run.workflow_id, owner, status, output, error)
