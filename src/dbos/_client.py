@@ -311,6 +311,8 @@ class DBOSClient:
     read_stream_async = verb_yielding_async(streams.read_stream)
     read_stream_offset = verb(streams.read_stream_offset)
     read_stream_offset_async = verb_async(streams.read_stream_offset)
+    get_all_streams = verb(streams.get_all_streams)
+    get_all_streams_async = verb_async(streams.get_all_streams)
 
     # --- schedules
     create_schedule = verb(schedules.create_schedule_by_name, name="create_schedule")

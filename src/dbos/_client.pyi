@@ -906,6 +906,18 @@ class DBOSClient:
             client.read_stream_offset("order-17", "progress", 0, timeout_seconds=60)
         """
 
+    def get_all_streams(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
+        """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
+
+        client.get_all_streams("order-17")
+        """
+
+    async def get_all_streams_async(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
+        """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
+
+        client.get_all_streams("order-17")
+        """
+
     def create_schedule(
         self,
         *,

@@ -308,6 +308,8 @@ class DBOS:
     read_stream_async = staticmethod(color.verb_yielding_async(_node, streams.read_stream))
     read_stream_offset = verb(streams.read_stream_offset)
     read_stream_offset_async = verb_async(streams.read_stream_offset)
+    get_all_streams = verb(streams.get_all_streams)
+    get_all_streams_async = verb_async(streams.get_all_streams)
 
     # --- schedules
     create_schedule = verb(schedules.create_schedule, check=False)

@@ -1506,7 +1506,8 @@ class DBOS:
 
         From a workflow it is appended once; from a step, once per attempt.
 
-        Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+        Raises `DBOSException` outside workflows, whatever serializing the value raises, and SQLAlchemy's `IntegrityError`
+        if the workflow has been deleted.
 
             DBOS.write_stream("progress", {"done": 40})
         """
@@ -1519,7 +1520,8 @@ class DBOS:
 
         From a workflow it is appended once; from a step, once per attempt.
 
-        Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+        Raises `DBOSException` outside workflows, whatever serializing the value raises, and SQLAlchemy's `IntegrityError`
+        if the workflow has been deleted.
 
             DBOS.write_stream("progress", {"done": 40})
         """
@@ -1622,6 +1624,20 @@ class DBOS:
         offset (then its `timeout_seconds` is None); else as `read_stream`.
 
             DBOS.read_stream_offset("order-17", "progress", 0, timeout_seconds=60)
+        """
+
+    @staticmethod
+    def get_all_streams(workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
+        """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
+
+        DBOS.get_all_streams("order-17")
+        """
+
+    @staticmethod
+    async def get_all_streams_async(workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
+        """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
+
+        DBOS.get_all_streams("order-17")
         """
 
     @staticmethod

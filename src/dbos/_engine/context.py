@@ -18,6 +18,7 @@ from .._store.ticket import Ticket
 
 if TYPE_CHECKING:
     from .inbox import Inbox
+    from .pen import Pen
 
 
 class Run:
@@ -37,6 +38,7 @@ class Run:
         "name",
         "next_step_id",
         "owner",
+        "pens",
         "queue_name",
         "reading",
         "replay",
@@ -72,6 +74,7 @@ class Run:
         self.checked_at = 0.0  # monotonic seconds: when the database last confirmed that we own the run
         self.done: Ticket[Outcome[Any]] = Ticket()
         self.inboxes: dict[str, Inbox] = {}  # by topic: messages read and not yet received
+        self.pens: dict[str, Pen] = {}  # by stream: where to write next
         self.reading = False  # a stream: its id is drawn, its outcome not yet recorded
         self.lock = threading.Lock()
         self.span: Any = None  # of this execution, when tracing is on

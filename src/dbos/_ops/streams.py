@@ -10,12 +10,14 @@ from typing import Any
 from .._engine.color import Io
 from .._engine.context import Run, current, workflow_run
 from .._engine.options import check_shard_key
+from .._engine.pen import Pen
 from .._engine.runtime import Node, Runtime
-from .._engine.step import act, confirm, record, record_own_error, recorded_value, replayed
+from .._engine.step import act, confirm, operation, record, record_own_error, recorded_value, replayed
 from .._engine.tail import END, Tail, is_end
-from .._error import DBOSException, DBOSStreamNondeterminismError, DBOSStreamTimeoutError
+from .._error import DBOSException, DBOSNonExistentWorkflowError, DBOSStreamNondeterminismError, DBOSStreamTimeoutError
 from .._model.serialize import PORTABLE, WorkflowSerializationFormat
 from .._store import streams as store
+from .._store.database import row_gone
 from .messages import format_of
 
 WRITE = "DBOS.writeStream"
@@ -38,7 +40,8 @@ async def write_stream(
 
     From a workflow it is appended once; from a step, once per attempt.
 
-    Raises `DBOSException` outside workflows, and whatever serializing the value raises.
+    Raises `DBOSException` outside workflows, whatever serializing the value raises, and SQLAlchemy's `IntegrityError`
+    if the workflow has been deleted.
 
         DBOS.write_stream("progress", {"done": 40})
     """
@@ -67,26 +70,67 @@ def _writer(name: str) -> Run:
 async def _append(node: Runtime, io: Io, run: Run, name: str, key: str, value: Any, codec_name: str) -> None:
     here = current()
     assert here is not None
-    if here.step is not None:
-        text = node.codec.dumps(value, codec_name)
-        writing = store.WritingInStep(run.workflow_id, here.step.step_id, run.owner, key, text, codec_name)
-        # A verdict says that another writer took the offset: the next one, then (STR-3).
-        while (await node.write(io, store.WRITE_STREAM_IN_STEP, writing, store.judge_writing_in_step)).value is False:
-            pass
-        node.signals.tell([store.stream_key(run.workflow_id, key)])
-        return
+    try:
+        if here.step is None:
+            await _append_as_step(node, io, run, name, key, value, codec_name)
+        else:
+            text = node.codec.dumps(value, codec_name)
+            await _append_in_step(node, io, run, here.step.step_id, key, text, codec_name)
+    except DBOSNonExistentWorkflowError as gone:
+        raise row_gone(run.workflow_id) from gone
+    node.signals.tell([store.stream_key(run.workflow_id, key)])
+
+
+async def _append_as_step(node: Runtime, io: Io, run: Run, name: str, key: str, value: Any, codec_name: str) -> None:
+    """Append once, with the step that says so (STR-4)."""
     step_id = run.draw()
     if replayed(run, step_id, name) is not None:
         return
     await confirm(node, io, run)
     started_at_ms = node.clock.now_ms()
     text = node.codec.dumps(value, codec_name)
-    more: dict[str, Any] = {"stream_key": key, "value": text, "value_serialization": codec_name}
-    while (
-        await act(node, io, run, step_id, name, started_at_ms, store.WRITE_STREAM, store.judge_writing, **more) is False
-    ):
-        pass
-    node.signals.tell([store.stream_key(run.workflow_id, key)])
+    pen = run.pens.setdefault(key, Pen())
+    alone = pen.begin()
+    try:
+        kind = store.WRITE_STREAM if alone else store.WRITE_STREAM_TOGETHER
+        at = await _next_offset(node, io, run, key, pen) if alone else 0
+        more: dict[str, Any] = {"stream_key": key, "value": text, "value_serialization": codec_name}
+        while True:
+            elsewhere = await act(node, io, run, step_id, name, started_at_ms, kind, store.judge_writing, **more, at=at)
+            if elsewhere is None:
+                break
+            at = elsewhere
+        if alone:
+            pen.learn(at + 1)
+    finally:
+        pen.end()
+
+
+async def _append_in_step(node: Runtime, io: Io, run: Run, step_id: int, key: str, text: str, codec_name: str) -> None:
+    """Append for every attempt of the step (STR-5), one value of a stream after another: a lost reply is recognised."""
+    pen = run.pens.setdefault(key, Pen())
+    await pen.turn.take(io)
+    pen.begin()
+    try:
+        at = await _next_offset(node, io, run, key, pen)
+        while True:
+            writing = store.WritingInStep(run.workflow_id, step_id, run.owner, key, text, codec_name, at)
+            entry = await node.write(io, store.WRITE_STREAM_IN_STEP, writing, store.judge_writing_in_step)
+            if entry.value is None:
+                break
+            at = entry.value
+        pen.learn(at + 1)
+    finally:
+        pen.end()
+        pen.turn.pass_on()
+
+
+async def _next_offset(node: Runtime, io: Io, run: Run, key: str, pen: Pen) -> int:
+    """Return where a stream goes on, as far as this run knows; it may be further on."""
+    if pen.offset is None:
+        pen.learn(await io.query(node.database.read, lambda session: store.next_offset(session, run.workflow_id, key)))
+    assert pen.offset is not None
+    return pen.offset
 
 
 async def read_stream(
@@ -151,6 +195,33 @@ async def read_stream_offset(
     if value is END:
         raise DBOSStreamTimeoutError(workflow_id, key)
     return value
+
+
+async def get_all_streams(
+    node: Node, io: Io, workflow_id: str, *, shard_key: str | None = None
+) -> dict[str, list[Any]]:
+    """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
+
+    DBOS.get_all_streams("order-17")
+    """
+    check_shard_key(shard_key)
+
+    async def work() -> dict[str, list[Any]]:
+        found = await io.query(node.database.observe, lambda session: store.all_entries(session, workflow_id))
+        streams: dict[str, list[Any]] = {}
+        over: set[str] = set()
+        for entry in found:
+            values = streams.setdefault(entry.key, [])
+            if entry.key in over:
+                continue
+            value = node.codec.loads(entry.value, entry.serialization) if entry.offset == len(values) else END
+            if value is END or is_end(value):
+                over.add(entry.key)
+            else:
+                values.append(value)
+        return streams
+
+    return await operation(node, io, "DBOS.getStreams", work)
 
 
 def _tail(

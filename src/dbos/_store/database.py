@@ -220,6 +220,14 @@ def in_use(workflow_ids: Sequence[str]) -> Exception:
     return IntegrityError("insert into workflow_status", {"workflow_uuid": list(workflow_ids)}, cause)
 
 
+def row_gone(workflow_id: str) -> Exception:
+    """Return SQLAlchemy's error for a row that refers to a workflow that was deleted (STR-10)."""
+    from sqlalchemy.exc import IntegrityError
+
+    cause = DBOSException(f"workflow {workflow_id} does not exist any more: it was deleted while it ran")
+    return IntegrityError("insert into streams", {"workflow_uuid": workflow_id}, cause)
+
+
 def one(rows: Iterable[Row]) -> Row | None:
     """Return the first row, if any."""
     return next(iter(rows), None)

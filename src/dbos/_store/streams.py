@@ -1,6 +1,6 @@
 """Streams: append-only sequences of values, each identified by a workflow and a key.
 
-Owns `streams`. Knows how an offset is given and how values are read, many at once. Leaves waiting to the signals, and
+Owns `streams`. Knows how offsets are given and how values are read, many at once. Leaves waiting to the signals, and
 what ends a stream to its readers.
 """
 
@@ -17,9 +17,17 @@ from .workflows import OWNED, judge_owner
 END_MARKER = "__DBOS_STREAM_CLOSED__"
 READ_ROWS = 500
 
-# The offset is the next one as this statement sees the stream (SDS-1). A writer in another transaction may take it
-# first: then the row does not take, and is written again. A step that was recorded has written its value (STR-4).
-_APPEND = f"""
+# A writer that knows where the stream ends says where its value goes (SDS-1). Should somebody else have put one there,
+# the row does not take, and goes to the next offset. A step that was recorded has written its value (STR-4).
+_APPEND_AT = f"""
+insert into {{streams}} (workflow_uuid, key, value, "offset", function_id, serialization)
+select r.workflow_id, r.stream_key, r.value, r.at, r.step_id, r.value_serialization
+  from {{rows}}
+ where {OWNED} %s
+    on conflict do nothing
+"""
+# Of several writers at once none knows: the next offsets as this statement sees the stream.
+_APPEND_NEXT = f"""
 insert into {{streams}} (workflow_uuid, key, value, "offset", function_id, serialization)
 select x.workflow_id, x.stream_key, x.value,
        coalesce((select s."offset"
@@ -37,6 +45,9 @@ select x.workflow_id, x.stream_key, x.value,
  where true
     on conflict do nothing
 """
+_UNRECORDED = """and not exists (select 1
+                             from {operation_outputs} o
+                            where o.workflow_uuid = r.workflow_id and o.function_id = r.step_id)"""
 _KEY = {"workflow_id": "workflow_uuid", "stream_key": "key", "step_id": "function_id"}
 _INSERT_STEP = """
 insert into {operation_outputs}
@@ -57,27 +68,22 @@ class Writing(Step):
     stream_key: str
     value: str
     value_serialization: str
+    at: int  # the offset, if the writer knows it
 
     def size(self) -> int:
         """Return about how many bytes the record's payload has."""
         return len(self.value)
 
 
-WRITE_STREAM = Kind(
-    "write_stream",
-    Writing,
-    _KEY,
-    _APPEND
-    % """and not exists (select 1
-                             from {operation_outputs} o
-                            where o.workflow_uuid = r.workflow_id and o.function_id = r.step_id)""",
-    (_INSERT_STEP,),
-)
+WRITE_STREAM = Kind("write_stream", Writing, _KEY, _APPEND_AT % _UNRECORDED, (_INSERT_STEP,))
+WRITE_STREAM_TOGETHER = Kind("write_stream_together", Writing, _KEY, _APPEND_NEXT % _UNRECORDED, (_INSERT_STEP,))
 
 
-def judge_writing(session: Session, writing: Writing) -> bool:
-    """Tell whether a value that did not take stands anyway: its reply was lost. Else its offset was taken first."""
-    return judge_act(session, writing)
+def judge_writing(session: Session, writing: Writing) -> int | None:
+    """Return where to write a value that did not take; None: it stands, its reply was lost. Or raise as any step."""
+    if judge_act(session, writing):
+        return None
+    return next_offset(session, writing.workflow_id, writing.stream_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +96,51 @@ class WritingInStep:
     stream_key: str
     value: str
     value_serialization: str
+    at: int
 
     def size(self) -> int:
         """Return about how many bytes the record's payload has."""
         return len(self.value)
 
 
-WRITE_STREAM_IN_STEP = Kind("write_stream_in_step", WritingInStep, _KEY, _APPEND % "")
+WRITE_STREAM_IN_STEP = Kind("write_stream_in_step", WritingInStep, _KEY, _APPEND_AT % "")
 
 
-def judge_writing_in_step(session: Session, writing: WritingInStep) -> bool:
-    """Raise when the run is not ours any more (STR-5). Else the offset was taken first: False."""
+def judge_writing_in_step(session: Session, writing: WritingInStep) -> int | None:
+    """Return where to write a value that did not take; None: it stands. Raise when the run is not ours any more.
+
+    Nobody else writes for this step now: what stands at its offset, as its value, is it.
+    """
     judge_owner(session, writing.workflow_id, writing.owner)
-    return False
+    found = session.one(
+        """
+        select function_id, value, serialization
+          from {streams}
+         where workflow_uuid = :id and key = :key and "offset" = :at
+        """,
+        id=writing.workflow_id,
+        key=writing.stream_key,
+        at=writing.at,
+    )
+    if found == (writing.step_id, writing.value, writing.value_serialization):
+        return None
+    return next_offset(session, writing.workflow_id, writing.stream_key)
+
+
+def next_offset(session: Session, workflow_id: str, key: str) -> int:
+    """Read where a stream goes on (SDS-1)."""
+    row = session.one(
+        """
+        select "offset"
+          from {streams}
+         where workflow_uuid = :id and key = :key
+         order by "offset" desc
+         limit 1
+        """,
+        id=workflow_id,
+        key=key,
+    )
+    return 0 if row is None else int(row[0]) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +188,30 @@ def page(session: Session, workflow_id: str, key: str, offset: int) -> Page | No
             break
         entries.append(Entry(at, value, serialization, first=not entries))
     return Page(entries, rows[0][0])
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A value as the list of all streams shows it."""
+
+    key: str
+    offset: int
+    value: str
+    serialization: str | None
+
+
+def all_entries(session: Session, workflow_id: str) -> list[Listed]:
+    """Read every value of every stream of a workflow, end markers too, in order (SDS-6)."""
+    rows = session.rows(
+        """
+        select key, "offset", value, serialization
+          from {streams}
+         where workflow_uuid = :id
+         order by key, "offset"
+        """,
+        id=workflow_id,
+    )
+    return [Listed(*row) for row in rows]
 
 
 def stream_key(workflow_id: str, key: str) -> Key:
