@@ -52,7 +52,6 @@ CHECKED: list[tuple[str, tuple[Any, ...]]] = [
 ]
 LATER_ISSUES = {
     "update_workflow_attributes",
-    "rewind_workflow",
 }
 AVAILABLE = [case for case in CHECKED if case[0] not in LATER_ISSUES]
 

@@ -283,6 +283,8 @@ class DBOSClient:
     fork_workflow_async = verb_async(forking.fork_workflow, takes_id=True)
     fork_from_failure = verb(forking.fork_from_failure)
     fork_from_failure_async = verb_async(forking.fork_from_failure)
+    rewind_workflow = verb(forking.rewind_workflow)
+    rewind_workflow_async = verb_async(forking.rewind_workflow)
 
     # --- queues
     register_queue = verb(outside.register_queue, warn=True)

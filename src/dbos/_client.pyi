@@ -600,6 +600,54 @@ class DBOSClient:
             client.fork_from_failure(failed, from_last_failure=True)
         """
 
+    def rewind_workflow(
+        self,
+        workflow_id: str,
+        *,
+        start_step: int | None = None,
+        application_version: str | None = None,
+        queue_name: str | None = None,
+        queue_partition_key: str | None = None,
+        shard_key: str | None = None,
+    ) -> WorkflowHandle[Any]:
+        """Run a finished workflow again from a step on, under its own id, and return a handle to it.
+
+        What it recorded from `start_step` on (default: 1, the beginning) is dropped: steps, the outcome, messages it
+        received and those it did not; events go back to their values before the step; values written to streams stay.
+        From an application, its datasources' checkpoints are dropped too; a client leaves those alone. It waits on
+        `queue_name`, or on the internal queue, for the version it had unless `application_version` is given. Its children
+        are not touched.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, `DBOSException` unless it has ended,
+        `ValueError` for a `start_step` below 1.
+
+            client.rewind_workflow("order-17", start_step=3).get_result()
+        """
+
+    async def rewind_workflow_async(
+        self,
+        workflow_id: str,
+        *,
+        start_step: int | None = None,
+        application_version: str | None = None,
+        queue_name: str | None = None,
+        queue_partition_key: str | None = None,
+        shard_key: str | None = None,
+    ) -> WorkflowHandleAsync[Any]:
+        """Run a finished workflow again from a step on, under its own id, and return a handle to it.
+
+        What it recorded from `start_step` on (default: 1, the beginning) is dropped: steps, the outcome, messages it
+        received and those it did not; events go back to their values before the step; values written to streams stay.
+        From an application, its datasources' checkpoints are dropped too; a client leaves those alone. It waits on
+        `queue_name`, or on the internal queue, for the version it had unless `application_version` is given. Its children
+        are not touched.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow, `DBOSException` unless it has ended,
+        `ValueError` for a `start_step` below 1.
+
+            client.rewind_workflow("order-17", start_step=3).get_result()
+        """
+
     def register_queue(
         self,
         name: str,

@@ -244,6 +244,8 @@ class DBOS:
     fork_workflow_async = verb_async(forking.fork_workflow)
     fork_from_failure = verb(forking.fork_from_failure)
     fork_from_failure_async = verb_async(forking.fork_from_failure)
+    rewind_workflow = verb(forking.rewind_workflow)
+    rewind_workflow_async = verb_async(forking.rewind_workflow)
 
     # --- counting
     get_workflow_aggregates = verb(metrics.get_workflow_aggregates)

@@ -1,9 +1,10 @@
-"""The verbs that begin workflows from what others recorded: fork, and fork many where they failed."""
+"""The verbs that run recorded work again from a step on: fork, under a new id, and rewind, under the same."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from .._engine import datasources
 from .._engine.color import Io
 from .._engine.context import Context, current, workflow_run
 from .._engine.handles import WorkflowHandle, handle
@@ -16,12 +17,18 @@ from .._engine.transact import transact
 from .._engine.workflow import take_next_id
 from .._error import DBOSNonExistentWorkflowError
 from .._model.names import new_workflow_id
+from .._model.serialize import PORTABLE
+from .._model.status import ACTIVE
 from .._store import forking as store
+from .._store import rewinding
 from .._store.database import Session
 from .._store.queues import INTERNAL_QUEUE
+from .._store.streams import END_MARKER
+from .._store.workflows import status_of
 
 FORK = "DBOS.forkWorkflow"
 FORK_FROM_FAILURE = "DBOS.forkFromFailure"
+REWIND = "DBOS.rewindWorkflow"
 
 
 async def fork_workflow(
@@ -152,3 +159,57 @@ def _start_step(
     if last is None:
         return 1
     return last.failed if at_failure and last.failed is not None else last.any
+
+
+async def rewind_workflow(
+    node: Runtime | Outside,
+    io: Io,
+    workflow_id: str,
+    *,
+    start_step: int | None = None,
+    application_version: str | None = None,
+    queue_name: str | None = None,
+    queue_partition_key: str | None = None,
+    shard_key: str | None = None,
+) -> WorkflowHandle[Any]:
+    """Run a finished workflow again from a step on, under its own id, and return a handle to it.
+
+    What it recorded from `start_step` on (default: 1, the beginning) is dropped: steps, the outcome, messages it
+    received and those it did not; events go back to their values before the step; values written to streams stay.
+    From an application, its datasources' checkpoints are dropped too; a client leaves those alone. It waits on
+    `queue_name`, or on the internal queue, for the version it had unless `application_version` is given. Its children
+    are not touched.
+
+    Raises `DBOSNonExistentWorkflowError` if there is no such workflow, `DBOSException` unless it has ended,
+    `ValueError` for a `start_step` below 1.
+
+        DBOS.rewind_workflow("order-17", start_step=3).get_result()
+    """
+    check_shard_key(shard_key)
+    start = min(1 if start_step is None else start_step, store.WHOLE)
+    portable, own = node.codec.dumps(END_MARKER, PORTABLE), node.codec.dumps(END_MARKER, node.codec.name_for(None))
+    one = rewinding.Rewinding(
+        workflow_id, start, queue_name or INTERNAL_QUEUE, queue_partition_key, application_version, [portable, own]
+    )
+    seen, tried = "", False
+
+    async def before() -> None:
+        nonlocal seen
+        if start < 1:
+            raise ValueError(f"start_step must be >= 1, got {start_step}")
+        seen = await io.query(node.database.read, lambda session: rewinding.check(session, workflow_id))
+        if isinstance(node, Runtime):
+            await datasources.forget(io, workflow_id, start)
+
+    def work(session: Session) -> None:
+        nonlocal tried
+        if tried and status_of(session, workflow_id) in ACTIVE:
+            return  # it had been rewound, but the reply was lost
+        rewinding.rewind(session, one, seen)
+        tried = True
+
+    await transact(node, io, REWIND, work, before=before)
+    if tried:
+        node.enqueued(one.queue_name, queue_partition_key)
+    rewound: WorkflowHandle[Any] = handle(node, io, workflow_id)
+    return rewound
