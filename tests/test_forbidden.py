@@ -50,14 +50,10 @@ CHECKED: list[tuple[str, tuple[Any, ...]]] = [
     ("patch", ("name",)),
     ("deprecate_patch", ("name",)),
 ]
-LATER_ISSUES = {
-    "update_workflow_attributes",
-}
-AVAILABLE = [case for case in CHECKED if case[0] not in LATER_ISSUES]
 
 
 @pytest.mark.rules("AS-2", "COM-14", "STEP-32")
-@pytest.mark.parametrize(("method", "arguments"), AVAILABLE, ids=[name for name, _ in AVAILABLE])
+@pytest.mark.parametrize(("method", "arguments"), CHECKED, ids=[name for name, _ in CHECKED])
 def test_the_sync_form_is_refused_while_a_loop_runs(launch, method, arguments):
     launch()
 

@@ -20,6 +20,7 @@ from ._error import DBOSException, DBOSInitializationError
 from ._model.config import derived_url, limit_ms
 from ._model.serialize import Codec, PickleSerializer, Serializer
 from ._ops import (
+    attributes,
     deletion,
     events,
     executors,
@@ -275,6 +276,8 @@ class DBOSClient:
     resume_workflow_async = verb_async(workflows.resume_workflow)
     resume_workflows = verb(workflows.resume_workflows)
     resume_workflows_async = verb_async(workflows.resume_workflows)
+    update_workflow_attributes = verb(attributes.update_workflow_attributes)
+    update_workflow_attributes_async = verb_async(attributes.update_workflow_attributes)
     delete_workflow = verb(deletion.delete_workflow)
     delete_workflow_async = verb_async(deletion.delete_workflow)
     delete_workflows = verb(deletion.delete_workflows)

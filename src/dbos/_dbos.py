@@ -24,6 +24,7 @@ from ._engine.options import authenticated
 from ._engine.runtime import Runtime, installed
 from ._model.logs import logger as dbos_logger
 from ._ops import (
+    attributes,
     deletion,
     enqueue,
     events,
@@ -236,6 +237,8 @@ class DBOS:
     resume_workflow_async = verb_async(workflows.resume_workflow)
     resume_workflows = verb(workflows.resume_workflows)
     resume_workflows_async = verb_async(workflows.resume_workflows)
+    update_workflow_attributes = verb(attributes.update_workflow_attributes)
+    update_workflow_attributes_async = verb_async(attributes.update_workflow_attributes)
     delete_workflow = verb(deletion.delete_workflow, "delete_workflows_async")
     delete_workflow_async = verb_async(deletion.delete_workflow)
     delete_workflows = verb(deletion.delete_workflows)

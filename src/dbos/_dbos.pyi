@@ -781,6 +781,34 @@ class DBOS:
         """
 
     @staticmethod
+    def update_workflow_attributes(
+        workflow_id: str, attributes: dict[str, Any] | None, *, merge: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Replace a workflow's attributes, in any status; None clears them. An unknown id is ignored.
+
+        With `merge`, the given top-level keys are added to those it has, over those of the same name, whoever else merges
+        at the same time.
+
+        Raises `DBOSException` for attributes that are no dict or not JSON-serializable, and for merging None.
+
+            DBOS.update_workflow_attributes("order-17", {"customer": "alice"}, merge=True)
+        """
+
+    @staticmethod
+    async def update_workflow_attributes_async(
+        workflow_id: str, attributes: dict[str, Any] | None, *, merge: bool = False, shard_key: str | None = None
+    ) -> None:
+        """Replace a workflow's attributes, in any status; None clears them. An unknown id is ignored.
+
+        With `merge`, the given top-level keys are added to those it has, over those of the same name, whoever else merges
+        at the same time.
+
+        Raises `DBOSException` for attributes that are no dict or not JSON-serializable, and for merging None.
+
+            DBOS.update_workflow_attributes("order-17", {"customer": "alice"}, merge=True)
+        """
+
+    @staticmethod
     def delete_workflow(workflow_id: str, *, delete_children: bool = False, shard_key: str | None = None) -> None:
         """Delete a workflow, in any status, with its steps, messages, events and streams. This cannot be undone.
 

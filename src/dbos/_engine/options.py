@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._error import DBOSException
+from .._store.sql import refuse_unstorable
 from .context import Auth, Block, Context, EnqueueDefaults, NextId, with_options
 from .runtime import installed
 
@@ -83,6 +84,20 @@ def fork_timeout_ms(timeout_sec: float | None) -> int | None:
     return None if math.isinf(timeout_sec) else max(1, int(timeout_sec * 1000))
 
 
+def attributes_json(attributes: dict[str, Any] | None) -> str | None:
+    """Return attributes as they are stored; `DBOSException` for what is no JSON object (CTX-25, INS-31)."""
+    if attributes is None:
+        return None
+    if not isinstance(attributes, dict):
+        raise DBOSException(f"Workflow attributes must be a dict, not {type(attributes).__name__}")
+    try:
+        text = json.dumps(attributes, allow_nan=False, ensure_ascii=False)
+        refuse_unstorable(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DBOSException(f"Workflow attributes must be JSON-serializable: {error}") from error
+    return json.dumps(attributes)
+
+
 class SetWorkflowAttributes(Block):
     """Attach these attributes to every workflow created in the block; an inner block replaces an outer one's.
 
@@ -94,12 +109,7 @@ class SetWorkflowAttributes(Block):
 
     def __init__(self, attributes: dict[str, Any] | None) -> None:
         super().__init__()
-        if attributes is not None and not isinstance(attributes, dict):
-            raise DBOSException(f"Workflow attributes must be a dict, not {type(attributes).__name__}")
-        try:
-            json.dumps(attributes)
-        except (TypeError, ValueError) as error:
-            raise DBOSException(f"Workflow attributes must be JSON-serializable: {error}") from error
+        attributes_json(attributes)
         self._attributes = attributes
 
     def _changed(self, context: Context) -> Context:

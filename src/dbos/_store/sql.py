@@ -177,10 +177,14 @@ def rows_json(record: type[Any], records: Sequence[Any]) -> bytes:
     rows = [
         {name: value for name, value in zip(names, values(one), strict=True) if value is not None} for one in records
     ]
-    text = json.dumps(rows, separators=(",", ":"), ensure_ascii=False)
-    if "\\u0000" in text and _ESCAPED_NUL.search(text):
+    return refuse_unstorable(json.dumps(rows, separators=(",", ":"), ensure_ascii=False))
+
+
+def refuse_unstorable(json_text: str) -> bytes:
+    """Return JSON as bytes; ValueError when a text in it has a NUL character or a lone surrogate."""
+    if "\\u0000" in json_text and _ESCAPED_NUL.search(json_text):
         raise ValueError("a text contains a NUL character")
-    return text.encode()  # a lone surrogate has no UTF-8 form: UnicodeEncodeError, a ValueError
+    return json_text.encode()  # a lone surrogate has no UTF-8 form: UnicodeEncodeError, a ValueError
 
 
 _Fields = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
