@@ -94,8 +94,9 @@ class Run:
 
     def end_span(self, outcome: Outcome[Any]) -> None:
         """End the execution's span, if it has one: before anybody can see the outcome."""
-        if self.span is not None:
-            self.span.end(outcome.error if isinstance(outcome, Failure) else None)
+        span, self.span = self.span, None
+        if span is not None:
+            span.end(outcome.error if isinstance(outcome, Failure) else None)
 
     def raise_if_cancelled(self) -> None:
         """Raise what a cancelled workflow's operations raise (EX-80)."""

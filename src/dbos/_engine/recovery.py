@@ -30,6 +30,7 @@ from .workflow import Target, finish, run_in_thread, spawn
 logger = logging.getLogger("dbos")
 
 REQUEUE_ROWS = 1000
+STARTED_AT_ONCE = 50  # so that the first of many need not wait for the last to be decoded
 
 
 def requeue(
@@ -55,6 +56,7 @@ def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
     replaying = [row.workflow_id for row in claimed if row.has_history]
     histories = node.database.read(lambda session: steps.history(session, replaying)) if replaying else {}
     on_loop: list[Callable[[], None]] = []
+    in_threads: list[Callable[[], None]] = []
     for row in claimed:
         try:
             start = _prepared(node, row, histories.get(row.workflow_id, {}))
@@ -64,13 +66,17 @@ def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
             logger.exception("Workflow %s (%s) cannot be executed by this process", row.workflow_id, row.name)
             continue
         if start is not None:
-            on_loop.append(start)
+            (on_loop if start.func is spawn else in_threads).append(start)
+        if len(in_threads) == STARTED_AT_ONCE:
+            node.threads.pool.start(in_threads)
+            in_threads = []
+    node.threads.pool.start(in_threads)
     if on_loop:
         node.threads.spawn(on_loop)
 
 
-def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> Callable[[], None] | None:
-    """Start a plain workflow, or return how to start a coroutine one inside the target loop."""
+def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> partial[None] | None:
+    """Return how to run a row: `spawn` inside the target loop, anything else in a thread. None: it is not to be run."""
     if _handed_over(node, row):
         return None
     if not row.workflow_id.strip():
@@ -89,10 +95,7 @@ def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> Calla
     node.entered(run)
     if row.queue_name is not None:
         node.slots.take(run, row.queue_name, row.partition_key)
-    if workflow.is_coroutine:
-        return partial(spawn, node, run, target, context)
-    node.threads.pool.submit(run_in_thread, node, run, target, context)
-    return None
+    return partial(spawn if workflow.is_coroutine else run_in_thread, node, run, target, context)
 
 
 def _handed_over(node: Runtime, row: Claimed) -> bool:

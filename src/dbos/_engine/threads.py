@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 logger = logging.getLogger("dbos")
 
 UNBOUNDED = 1_000_000
+
+_Task = tuple["Future[Any] | None", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 def running_loop() -> object | None:
@@ -48,17 +50,21 @@ class Pool(ThreadPoolExecutor):
         super().__init__(max_workers=1, thread_name_prefix="dbos-executor")
         self._limit = max_threads or UNBOUNDED
         self._lock = threading.Lock()
-        self._tasks: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = deque()
+        self._tasks: deque[_Task] = deque()
         self._idle: list[Any] = []  # a raw lock per idle thread; releasing it wakes the thread
         self._count = 0
-        self._starting = False
+        self._coming = False
         self._closed = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Run a function on a free thread, or a new one while the limit allows."""
         future: Future[T] = Future()
-        self._push((future, fn, args, kwargs))
+        self._push([(future, fn, args, kwargs)])
         return future
+
+    def start(self, calls: Iterable[Callable[[], None]]) -> None:
+        """Run functions whose result nobody wants, and which never raise."""
+        self._push([(None, call, (), {}) for call in calls])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Do nothing: an event loop that closes does not own this pool."""
@@ -70,67 +76,66 @@ class Pool(ThreadPoolExecutor):
             idle, self._idle = self._idle, []
             dropped, self._tasks = self._tasks, deque()
         for future, *_ in dropped:
-            future.cancel()
+            if future is not None:
+                future.cancel()
         for sleeper in idle:
             sleeper.release()
 
-    def _push(self, task: tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]) -> None:
+    def _push(self, tasks: Sequence[_Task]) -> None:
         with self._lock:
             if self._closed:
                 raise DBOSException("DBOS was destroyed: its thread pool runs nothing any more")
-            self._tasks.append(task)
-            if self._idle:
-                self._idle.pop().release()
-                return
-            newcomer = self._newcomer()
-        self._start(newcomer)
+            self._tasks.extend(tasks)
+            helper = self._helper()
+        self._send(helper)
 
-    def _newcomer(self) -> threading.Thread | None:
-        """Return a thread to start, if tasks wait for one and none is on its way. Call it with the lock held.
+    def _helper(self) -> Any:
+        """Return a thread to wake or start, if tasks wait for one and none is on its way. The lock is held.
 
-        Starting a thread waits until it runs. So in a burst each new thread starts the next, not the submitter all.
+        Waking a thread costs more than many a task takes, and starting one waits until it runs. So in a burst each
+        thread that comes sends the next, and there come no more than there is work for.
         """
-        if self._starting or not self._tasks or self._count >= self._limit:
+        if self._coming or not self._tasks or (not self._idle and self._count >= self._limit):
             return None
-        self._starting = True
+        self._coming = True
+        if self._idle:
+            return self._idle.pop()
         self._count += 1
-        return threading.Thread(target=self._begin, name=f"dbos-executor-{self._count}", daemon=True)
+        return threading.Thread(target=self._work, name=f"dbos-executor-{self._count}", daemon=True)
 
-    def _start(self, newcomer: threading.Thread | None) -> None:
-        if newcomer is None:
+    def _send(self, helper: Any) -> None:
+        if helper is None:
+            return
+        if not isinstance(helper, threading.Thread):
+            helper.release()
             return
         try:
-            newcomer.start()
+            helper.start()
         except RuntimeError:  # the system allows no more threads: those there are take the tasks, one after another
             with self._lock:
-                self._starting = False
+                self._coming = False
                 self._count -= 1
                 if not self._count:
                     raise
             logger.warning("No thread could be started beside the %d of the pool", self._count, exc_info=True)
 
-    def _begin(self) -> None:
-        with self._lock:
-            self._starting = False
-            task = self._tasks.popleft() if self._tasks else None
-            newcomer = self._newcomer()
-        self._start(newcomer)
-        if task is not None:
-            _run(*task)
-            del task
-        self._work()
-
     def _work(self) -> None:
         sleeper = threading.Lock()
         sleeper.acquire()
+        coming = True
         while True:
             with self._lock:
+                if coming:
+                    self._coming = False
                 task = self._tasks.popleft() if self._tasks else None
                 if task is None:
                     if self._closed:
                         self._count -= 1
                         return
                     self._idle.append(sleeper)
+                helper = self._helper()
+            self._send(helper)
+            coming = task is None
             if task is None:
                 sleeper.acquire()
                 continue
@@ -138,7 +143,10 @@ class Pool(ThreadPoolExecutor):
             del task
 
 
-def _run(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _run(future: Future[Any] | None, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if future is None:
+        fn()
+        return
     if not future.set_running_or_notify_cancel():
         return
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -330,8 +331,13 @@ def _attach_to(start: Start, verdict: Existing | Duplicate, next_id: NextId | No
     return verdict.workflow_id
 
 
-async def execute(node: Runtime, io: Io, run: Run, target: Target, context: Context) -> Outcome[Any]:
-    """Run a workflow's body and make its outcome durable before anybody sees it (EX-37, EX-40)."""
+async def execute(
+    node: Runtime, io: Io, run: Run, target: Target, context: Context, *, behind: bool = False
+) -> Outcome[Any]:
+    """Run a workflow's body and make its outcome durable before anybody sees it (EX-37, EX-40).
+
+    `behind`: nobody waits here, so this thread need not see its outcome committed.
+    """
     if node.tracer is not None:
         run.span = node.tracer.workflow(run.workflow_id, run.name, run.queue_name, run.trace_parent, context.auth)
     try:
@@ -349,6 +355,9 @@ async def execute(node: Runtime, io: Io, run: Run, target: Target, context: Cont
         node.left(run)
         node.finished(run, Failure(interruption))
         raise
+    if behind:
+        await finish_behind(node, io, run, outcome)
+        return outcome
     return await finish(node, io, run, outcome)
 
 
@@ -362,6 +371,39 @@ async def _body(node: Runtime, io: Io, run: Run, target: Target, context: Contex
 
 async def finish(node: Runtime, io: Io, run: Run, outcome: Outcome[Any]) -> Outcome[Any]:
     """Record an outcome, or park when the run is not ours any more (ST-17, ST-21)."""
+    outcome, ended = _ended(node, run, outcome)
+    while True:
+        took = (await node.write(io, workflows.OUTCOME, ended, workflows.judge_outcome)).value
+        if took is None or took:
+            _conclude(node, run, outcome)
+            return outcome
+        if run.owner == ended.owner:
+            return await park(node, io, run)
+        ended = replace(ended, owner=run.owner)
+
+
+async def finish_behind(node: Runtime, io: Io, run: Run, outcome: Outcome[Any]) -> None:
+    """Record an outcome without waiting for it: who commits it concludes the run, and this thread takes another."""
+    outcome, ended = _ended(node, run, outcome)
+    await node.room(io)
+    entry = node.journal.append(workflows.OUTCOME, ended, workflows.judge_outcome)
+
+    def durable() -> None:
+        try:
+            took = entry.result()
+            if took is None or took:
+                _conclude(node, run, outcome)
+            else:  # rare: a thread that may wait finds out whose the run is
+                node.threads.pool.start([lambda: _in_thread(node, run, finish(node, node.blocking, run, outcome))])
+        except BaseException as error:
+            _report(node, run, error)
+
+    entry.then(durable)
+    node.journal.lead(entry)
+
+
+def _ended(node: Runtime, run: Run, outcome: Outcome[Any]) -> tuple[Outcome[Any], workflows.Outcome]:
+    """Return the record of an outcome; what cannot be serialized makes it a failure."""
     output = error = None
     if isinstance(outcome, Value):
         try:
@@ -372,18 +414,15 @@ async def finish(node: Runtime, io: Io, run: Run, outcome: Outcome[Any]) -> Outc
         error = node.codec.dump_outcome_error(outcome.error, run.serialization)
     status = "SUCCESS" if isinstance(outcome, Value) else "ERROR"
     run.end_span(outcome)
-    while True:
-        owner = run.owner
-        ended = workflows.Outcome(run.workflow_id, owner, status, output, error)
-        took = (await node.write(io, workflows.OUTCOME, ended, workflows.judge_outcome)).value
-        if took is None or took:
-            node.left(run)
-            if run.background and isinstance(outcome, Failure):
-                logger.error("Exception encountered in workflow %s", run.workflow_id, exc_info=outcome.error)
-            node.finished(run, outcome)
-            return outcome
-        if run.owner == owner:
-            return await park(node, io, run)
+    return outcome, workflows.Outcome(run.workflow_id, run.owner, status, output, error)
+
+
+def _conclude(node: Runtime, run: Run, outcome: Outcome[Any]) -> None:
+    """Let go of a run whose outcome is durable, and give it to everybody who waits."""
+    node.left(run)
+    if run.background and isinstance(outcome, Failure):
+        logger.error("Exception encountered in workflow %s", run.workflow_id, exc_info=outcome.error)
+    node.finished(run, outcome)
 
 
 async def park(node: Runtime, io: Io, run: Run) -> Outcome[Any]:
@@ -431,8 +470,12 @@ def _reap(node: Runtime, run: Run, task: Any) -> None:
 def run_in_thread(node: Runtime, run: Run, target: Target, context: Context) -> None:
     """Execute a plain workflow in this thread of the pool."""
     run.background = True
+    _in_thread(node, run, execute(node, node.blocking, run, target, context, behind=True))
+
+
+def _in_thread(node: Runtime, run: Run, core: Coroutine[Any, Any, Any]) -> None:
     try:
-        run_now(execute(node, node.blocking, run, target, context))
+        run_now(core)
     except BaseException as error:  # a thread's top: whoever waits gets it through `run.done`
         _report(node, run, error)
 

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+
+
+class _Act:
+    """A waiter that is no thread and no task: something to be done, once."""
+
+    __slots__ = ("_act", "_once")
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act = act
+        self._once = threading.Lock()
+
+    def release(self) -> None:
+        if self._once.acquire(blocking=False):
+            self._act()
 
 
 class Ticket(Generic[T]):
@@ -49,6 +63,13 @@ class Ticket(Generic[T]):
         if self.done and not future.done():
             future.set_result(None)
         return future
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Do something short, which never raises, once the ticket is settled: in the thread that wakes, or here."""
+        waiter = _Act(act)
+        self._waiters.append(waiter)
+        if self.done:
+            waiter.release()
 
     def leave(self, future: asyncio.Future[None]) -> None:
         """Stop waking `future`: its task gave up. The ticket itself is untouched."""
