@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,6 +102,23 @@ def test_the_row_says_what_the_options_say(db, client):
         None
     ] * 4
     assert client.enqueue({**OPTIONS, "delay_seconds": 0}, 1).get_status().status == "DELAYED"
+
+
+@pytest.mark.rules("CLT-27")
+def test_a_client_knows_no_queues(db, app, client):
+    DBOS.register_queue("partitioned", partition_queue=True)
+    described = {**OPTIONS, "queue_partition_key": "p", "deduplication_id": "d"}
+    for options in (described, {**OPTIONS, "queue_name": "partitioned"}, {**OPTIONS, "queue_name": "nowhere"}):
+        assert client.enqueue({**options, "app_version": "none"}, 1).get_status().status == "ENQUEUED"
+
+
+@pytest.mark.rules("CLT-36")
+@pytest.mark.parametrize("attributes", [["a", 1], "text", 17, {}, {"a": {"b": 1}}])
+def test_attributes_are_stored_as_given(db, app, client, attributes):
+    handle = client.enqueue({**OPTIONS, "attributes": attributes}, 21)
+    stored = db.rows("select attributes from {workflow_status}")[0]["attributes"]
+    assert (json.loads(stored) if db.dialect == "sqlite" else stored) == attributes
+    assert (handle.get_result(), handle.get_status().attributes) == (42, attributes)
 
 
 @pytest.mark.rules("CLT-16", "CLT-75", "CLT-76", "CLT-77")

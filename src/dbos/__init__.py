@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import error
 from ._dbos import DBOS
-from ._debouncer import Debouncer
+from ._debouncer import Debouncer, DebouncerClient
 from ._decorators import DBOSConfiguredInstance
 from ._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from ._engine.options import (
@@ -86,6 +86,7 @@ __all__ = [
     "DBOSContextSetAuth",
     "DBOSPortableJSONSerializer",
     "Debouncer",
+    "DebouncerClient",
     "DuplicationPolicy",
     "EnqueueOptions",
     "ExecutorInfo",

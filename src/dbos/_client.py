@@ -60,13 +60,7 @@ def verb(op: Any, *, name: str = "", warn: bool = False, takes_id: bool = False)
             logger.warning(
                 "DBOSClient.%s blocks the running event loop: use await %s_async(...)", op.__name__, op.__name__
             )
-        node = client._connected()
-        here = current()
-        token = enter(_around(here, takes_id))
-        try:
-            return settled(run_now(op(node, node.blocking, *args, **kwargs)))
-        finally:
-            leave(token, here)
+        return client._run(op, args, kwargs, takes_id=takes_id)
 
     return _published(face, op, name or op.__name__)
 
@@ -75,13 +69,7 @@ def verb_async(op: Any, *, name: str = "", takes_id: bool = False) -> Any:
     """Publish an operation's coroutine form as a method."""
 
     async def face(client: DBOSClient, /, *args: Any, **kwargs: Any) -> Any:
-        node = client._node if client._started else await client._node.looping.query(client._connected)
-        here = current()
-        token = enter(_around(here, takes_id))
-        try:
-            return settled(await op(node, node.looping, *args, **kwargs))
-        finally:
-            leave(token, here)
+        return await client._run_async(op, args, kwargs, takes_id=takes_id)
 
     return _published(face, op, f"{name or op.__name__}_async")
 
@@ -221,6 +209,26 @@ class DBOSClient:
                     self._started = True
         return node
 
+    def _run(self, op: Any, args: Any, kwargs: Any, *, takes_id: bool = False) -> Any:
+        """Run an operation to its end; nothing around the call reaches it (CLT-83)."""
+        node = self._connected()
+        here = current()
+        token = enter(_around(here, takes_id))
+        try:
+            return settled(run_now(op(node, node.blocking, *args, **kwargs)))
+        finally:
+            leave(token, here)
+
+    async def _run_async(self, op: Any, args: Any, kwargs: Any, *, takes_id: bool = False) -> Any:
+        """Do what `_run` does, from async code."""
+        node = self._node if self._started else await self._node.looping.query(self._connected)
+        here = current()
+        token = enter(_around(here, takes_id))
+        try:
+            return settled(await op(node, node.looping, *args, **kwargs))
+        finally:
+            leave(token, here)
+
     # --- life
     check_connection = verb(outside.check_connection, warn=True)
     check_connection_async = verb_async(outside.check_connection)
@@ -306,6 +314,8 @@ class DBOSClient:
     send_async = verb_async(outside.send)
     send_bulk = verb(messages.send_bulk)
     send_bulk_async = verb_async(messages.send_bulk)
+    send_in_transaction = verb(outside.send_in_transaction)
+    send_bulk_in_transaction = verb(outside.send_bulk_in_transaction)
     get_event = verb(events.get_event)
     get_event_async = verb_async(events.get_event)
     get_all_events = verb(events.get_all_events)

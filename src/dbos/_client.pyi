@@ -866,6 +866,46 @@ class DBOSClient:
             client.send_bulk([SendMessage("order-17", "paid"), SendMessage("order-18", "paid")])
         """
 
+    def send_in_transaction(
+        self,
+        conn_or_session: Any,
+        destination_id: str,
+        message: Any,
+        topic: str | None = None,
+        idempotency_key: str | None = None,
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+        shard_key: str | None = None,
+    ) -> None:
+        """Send a message within a transaction of yours: it is sent if and when you commit.
+
+        `conn_or_session` is a SQLAlchemy `Connection` or ORM `Session` to the system database; nothing of its transaction
+        is begun, committed, rolled back or retried here. The workflow may have been enqueued in the same transaction.
+
+        Raises what `send` raises.
+
+            with engine.begin() as connection:
+                connection.execute(insert(payments).values(order=17))
+                client.send_in_transaction(connection, "order-17", "paid", topic="payment")
+        """
+
+    def send_bulk_in_transaction(
+        self,
+        conn_or_session: Any,
+        messages: list[SendMessage],
+        *,
+        serialization_type: WorkflowSerializationFormat | None = ...,
+        send_to_forks: bool = False,
+    ) -> None:
+        """Send many messages within a transaction of yours: they are sent if and when you commit.
+
+        Raises what `send_in_transaction` raises, and `DBOSException` when two of them have one idempotency key.
+
+            with engine.begin() as connection:
+                client.send_bulk_in_transaction(connection, [SendMessage(order_id, "paid") for order_id in order_ids])
+        """
+
     def get_event(
         self, workflow_id: str, key: str, timeout_seconds: float = 60, *, shard_key: str | None = None
     ) -> Any:

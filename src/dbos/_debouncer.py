@@ -1,10 +1,10 @@
-"""`Debouncer`: what users hold to debounce a workflow. Leaves the rows to `_ops.debounce`."""
+"""`Debouncer` and `DebouncerClient`: what users hold to debounce a workflow. Leaves the rows to `_ops.debounce`."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from . import _decorators as decorators
 from ._engine.color import run_now
@@ -15,8 +15,12 @@ from ._engine.target import method_target
 from ._engine.threads import loop_is_running
 from ._engine.workflow import Target
 from ._model.queue import INTERNAL_QUEUE
-from ._ops.debounce import debounce
+from ._model.records import EnqueueOptions
+from ._ops.debounce import debounce, debounce_outside
 from ._queue import Queue
+
+if TYPE_CHECKING:
+    from ._client import DBOSClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,6 +115,60 @@ class Debouncer(Generic[P, R]):
             raise Exception(f"Invalid workflow name provided to debouncer: {self._workflow_name}")
         queue_name = self._queue_name or INTERNAL_QUEUE
         return method_target(workflow.info, args, kwargs), queue_name, self._application_name, self._timeout_sec
+
+
+class DebouncerClient:
+    """Debounces a workflow from outside its application, by its name.
+
+        debouncer = DebouncerClient(client, {"workflow_name": "save_draft", "queue_name": "drafts"})
+        handle = debouncer.debounce("user-17", 5, text)
+
+    It runs on `queue`, else on the queue that the options name. `application_name` says whose the workflow is; left
+    out, the options say, then the client.
+    """
+
+    def __init__(
+        self,
+        client: DBOSClient,
+        workflow_options: EnqueueOptions,
+        *,
+        debounce_timeout_sec: float | None = None,
+        queue: Queue | str | None = None,
+        application_name: str | None = None,
+    ) -> None:
+        """Debounce what the options describe; nothing is looked up or checked before the first call."""
+        self._client: Any = client  # its stub shows users what is theirs
+        given: dict[str, Any] = {name: value for name, value in workflow_options.items() if value is not None}
+        if queue is not None:
+            given["queue_name"] = queue.name if isinstance(queue, Queue) else queue
+        if application_name is not None:
+            given["application_name"] = application_name
+        self._given = given
+        self._timeout_sec = debounce_timeout_sec or None
+
+    def debounce(self, debounce_key: str, debounce_period_sec: float, *args: Any, **kwargs: Any) -> WorkflowHandle[Any]:
+        """Put off the run that waits under the key, with these arguments now; without one, create it.
+
+        Raises `DBOSQueueDeduplicatedError` when something else holds the key, `DBOSException` for options that cannot
+        be debounced.
+        """
+        handle: WorkflowHandle[Any] = self._client._run(
+            debounce_outside,
+            (self._given, debounce_key, debounce_period_sec, self._timeout_sec, args, kwargs),
+            {},
+        )
+        return handle
+
+    async def debounce_async(
+        self, debounce_key: str, debounce_period_sec: float, *args: Any, **kwargs: Any
+    ) -> WorkflowHandleAsync[Any]:
+        """Do what `debounce` does, from async code."""
+        handle: WorkflowHandleAsync[Any] = await self._client._run_async(
+            debounce_outside,
+            (self._given, debounce_key, debounce_period_sec, self._timeout_sec, args, kwargs),
+            {},
+        )
+        return handle
 
 
 def _name_of(workflow: Callable[..., Any]) -> str:

@@ -1,11 +1,12 @@
 """Debouncing: many calls under one key become one run with the newest arguments.
 
-`debounced` is the loop of bouncing and creating, for any node; `debounce` creates as an application does.
+`debounced` is the loop of bouncing and creating, for any node; `debounce` creates as an application does,
+`debounce_outside` as a client does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from .._engine.workflow import Queued, Target
 from .._error import DBOSException, DBOSQueueDeduplicatedError, PortableWorkflowError
 from .._store import debounce as store
 from .._store import queues
+from . import enqueue as enqueueing
 
 STEP_NAME = "DBOS.debounce_delayed_workflow"
 
@@ -126,6 +128,40 @@ async def debounce(
             return (await running.begin(node, io, target, parent, step_id, queued=queued)).workflow_id
         finally:
             leave(token, here)
+
+    return handle(node, io, await debounced(node, io, wanted, create))
+
+
+async def debounce_outside(
+    node: Node,
+    io: Io,
+    given: Mapping[str, Any],
+    key: str,
+    period_sec: float,
+    timeout_sec: float | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Debounce a workflow that a client's options name; return a handle of the io's colour.
+
+    Raises `DBOSException` for options that cannot be debounced (DCL-4), `DBOSQueueDeduplicatedError` when something
+    else holds the key (DCL-5).
+    """
+    context = enqueueing.outside_context(given)
+    target, queued = enqueueing.named(given, context, args, kwargs)
+    _check(queued.options, context.options.next_id)
+    enqueueing.check_name(queued.queue_name, queued.options)
+    serialization = node.codec.name_for(target.workflow.serialization)
+    inputs = node.codec.dump_inputs(args, kwargs, serialization)
+    owner = queued.application_name or node.application_name
+    name = target.workflow.name
+    wanted = Debounced(name, queued.queue_name, key, period_sec, timeout_sec, inputs, serialization, owner)
+
+    async def create(how: Creation) -> str:
+        options = replace(queued.options, deduplication_id=how.deduplication_id, delay_until_ms=how.delay_until_ms)
+        waiting = replace(queued, options=options, debounced=True, debounce_deadline_ms=how.deadline_ms)
+        # The id is offered anew each time: what was taken by a lost race is not used up.
+        return await enqueueing.begin_named(node, io, target, waiting, enqueueing.outside_context(given))
 
     return handle(node, io, await debounced(node, io, wanted, create))
 

@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 from .._engine import bulk
 from .._engine import workflow as running
 from .._engine.color import Io
-from .._engine.context import Context, EnqueueDefaults, NextId, current, enter, leave, with_options
+from .._engine.context import Context, EnqueueDefaults, NextId, Run, current, enter, leave, with_options
 from .._engine.handles import WorkflowHandle, handle
 from .._engine.options import (
     SetEnqueueOptions,
@@ -24,12 +24,11 @@ from .._engine.options import (
     check_shard_key,
 )
 from .._engine.registry import REGISTRY, FunctionInfo, Workflow
-from .._engine.runtime import Runtime
+from .._engine.runtime import Node, Runtime
 from .._engine.target import target_of
 from .._engine.workflow import Queued, Target
 from .._error import DBOSException
 from .._model.records import EnqueueOptions
-from .._store.workflows import Start
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,20 +71,34 @@ async def enqueue_workflow_with_options(
 
         DBOS.enqueue_workflow_with_options({"workflow_name": "build_report", "queue_name": "reports"}, "monthly")
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = given_of(options)
     here = current() or Context()
     parent = running.parent_of(here)
     context = _context_of(here, given)
-    enqueue = context.options.enqueue or EnqueueDefaults()
-    target, queued = named(given, enqueue, args, kwargs)
-    check(queued.queue_name, enqueue)
+    target, queued = named(given, context, args, kwargs)
+    check(queued.queue_name, queued.options)
+    workflow_id = await begin_named(node, io, target, queued, context, parent)
+    return handle(node, io, workflow_id)  # type: ignore[no-any-return]  # of the caller's colour
+
+
+def given_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that say something: None counts as absent (EQ-30)."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+async def begin_named(
+    node: Node, io: Io, target: Target, queued: Queued, context: Context, parent: Run | None = None
+) -> str:
+    """Make the row that options describe durable, and return the id of the workflow it came to."""
+    here = current()
     step_id = parent.draw() if parent is not None else 0
     token = enter(context)
     try:
-        begun = await running.begin(node, io, target, parent, step_id, queued=queued)
+        # A start without a parent needs nothing of a runtime that a client has not.
+        begun = await running.begin(cast(Runtime, node), io, target, parent, step_id, queued=queued)
     finally:
         leave(token, here)
-    return handle(node, io, begun.workflow_id)  # type: ignore[no-any-return]  # of the caller's colour
+    return begun.workflow_id
 
 
 async def enqueue_workflows(
@@ -106,7 +119,7 @@ async def enqueue_workflows(
     wanted: list[bulk.Wanted] = []
     for call in calls:
         func, args, kwargs, own = _parts(call)
-        given = {name: value for name, value in {**(options or {}), **own}.items() if value is not None}
+        given = given_of({**(options or {}), **own})
         context = _context_of(here, given) if given else here
         enqueue = context.options.enqueue or EnqueueDefaults()
         check(queue_name, enqueue)
@@ -125,24 +138,25 @@ def _parts(call: Call) -> tuple[Any, tuple[Any, ...], dict[str, Any], Mapping[st
     return func, tuple(args), dict(kwargs), own
 
 
-def outside_start(
-    node: Runtime, given: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Start, Context]:
-    """Return the row that options alone describe, checked but not written, and the context they make."""
-    context = _context_of(Context(), given)
-    enqueue = context.options.enqueue or EnqueueDefaults()
-    target, queued = named(given, enqueue, args, kwargs)
-    check(queued.queue_name, enqueue)
-    next_id = running.take_next_id(context, None)
-    now_ms = node.clock.now_ms()
-    return running.start_of(node, target, context, None, 0, queued, None, next_id, now_ms), context
+def outside_context(given: Mapping[str, Any]) -> Context:
+    """Return the context that a client's options make: nothing around it counts (CLT-83).
+
+    Attributes are stored as they are given (CLT-36).
+    """
+    context = _context_of(Context(), {name: value for name, value in given.items() if name != "attributes"})
+    return with_options(context, attributes=given.get("attributes"))
+
+
+def check_name(queue_name: str, options: EnqueueDefaults) -> None:
+    """Refuse a name that no queue can have, and an unknown or unusable duplication policy."""
+    if not isinstance(queue_name, str) or not queue_name.strip():
+        raise DBOSException(f"Invalid queue name {queue_name!r}: it must be a non-blank string")
+    check_duplication_policy(options, queued=True)
 
 
 def check(queue_name: str, options: EnqueueDefaults) -> None:
     """Refuse queue options that cannot be honoured, before anything is written (EQ-36, EQ-58, EQ-91)."""
-    if not isinstance(queue_name, str) or not queue_name.strip():
-        raise DBOSException(f"Invalid queue name {queue_name!r}: it must be a non-blank string")
-    check_duplication_policy(options, queued=True)
+    check_name(queue_name, options)
     key = options.queue_partition_key
     if key is not None and options.deduplication_id is not None:
         raise DBOSException(
@@ -161,7 +175,7 @@ def check(queue_name: str, options: EnqueueDefaults) -> None:
 
 
 def named(
-    given: Mapping[str, Any], enqueue: EnqueueDefaults, args: tuple[Any, ...], kwargs: dict[str, Any]
+    given: Mapping[str, Any], context: Context, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Target, Queued]:
     """Return what `EnqueueOptions` say is to run, and where; nothing is looked up in the registry (EQ-32)."""
     for required in ("workflow_name", "queue_name"):
@@ -172,6 +186,7 @@ def named(
         given["workflow_name"], _elsewhere, info, is_coroutine=False, serialization=given.get("serialization_type")
     )
     target = Target(info, workflow, given.get("class_name"), given.get("instance_name"), (), args, kwargs)
+    enqueue = context.options.enqueue or EnqueueDefaults()
     return target, Queued(given["queue_name"], enqueue, given.get("application_name"), by_name=True)
 
 

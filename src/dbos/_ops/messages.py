@@ -83,7 +83,7 @@ async def _send(
     here = current()
     run = here.run if here is not None and isinstance(node, Runtime) else None
     if run is None or here is None or here.step is not None or not isinstance(node, Runtime):
-        await _post(node, io, run, _prepared(node, run, messages, serialization_type), to_forks)
+        await _post(node, io, run, encode(node, run, messages, serialization_type), to_forks)
         return
     step_id = run.draw()
     recorded = replayed(run, step_id, name)
@@ -94,7 +94,7 @@ async def _send(
     await confirm(node, io, run)
     started_at_ms = node.clock.now_ms()
     try:
-        prepared = _prepared(node, run, messages, serialization_type)
+        prepared = encode(node, run, messages, serialization_type)
         kind = store.SEND_TO_FORKS if to_forks else store.SEND
         array = store.encoded(prepared)
         sent = await act(node, io, run, step_id, name, started_at_ms, kind, judge_act, messages=array)
@@ -106,7 +106,7 @@ async def _send(
     await _tell(node, io, prepared, to_forks)
 
 
-def _prepared(
+def encode(
     node: Node,
     run: Run | None,
     messages: Sequence[SendMessage],

@@ -11,15 +11,17 @@ from typing import Any, Literal, cast
 from .._engine import workflow as running
 from .._engine.color import Io
 from .._engine.handles import WorkflowHandle, handle
+from .._engine.options import check_shard_key
 from .._engine.outside import Outside
 from .._engine.runtime import Node, Runtime
 from .._error import DBOSException
 from .._model.queue import POLLING_SEC, declared
-from .._model.records import EnqueueOptions, QueueRateLimit
+from .._model.records import EnqueueOptions, QueueRateLimit, SendMessage
 from .._model.serialize import WorkflowSerializationFormat
 from .._store import queues, workflows
 from .._store.borrowed import BorrowedSession
 from .._store.database import BadRecord
+from .._store.messages import post_all
 from . import enqueue as enqueueing
 from . import messages
 
@@ -49,8 +51,13 @@ async def enqueue(node: Outside, io: Io, options: EnqueueOptions, /, *args: Any,
         handle = DBOS.enqueue({"workflow_name": "build_report", "queue_name": "reports"}, "monthly")
         report = handle.get_result()
     """
-    # A start without a parent needs nothing of a runtime that a client has not.
-    return await enqueueing.enqueue_workflow_with_options(cast(Runtime, node), io, options, *args, **kwargs)
+    given = enqueueing.given_of(options)
+    context = enqueueing.outside_context(given)
+    target, queued = enqueueing.named(given, context, args, kwargs)
+    enqueueing.check_name(queued.queue_name, queued.options)
+    workflow_id = await enqueueing.begin_named(node, io, target, queued, context)
+    enqueued: WorkflowHandle[Any] = handle(node, io, workflow_id)
+    return enqueued
 
 
 async def enqueue_in_transaction(
@@ -67,10 +74,16 @@ async def enqueue_in_transaction(
             connection.execute(insert(orders).values(id=17))
             DBOS.enqueue_in_transaction(connection, {"workflow_name": "ship", "queue_name": "orders"}, 17)
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = enqueueing.given_of(options)
     if given.get("duplication_policy") == "return-existing":
         raise DBOSException("duplication_policy='return-existing' is not supported by enqueue_in_transaction")
-    start, context = enqueueing.outside_start(cast(Runtime, node), given, args, kwargs)
+    context = enqueueing.outside_context(given)
+    target, queued = enqueueing.named(given, context, args, kwargs)
+    enqueueing.check_name(queued.queue_name, queued.options)
+    runtime = cast(Runtime, node)  # a start without a parent needs nothing of a runtime that a client has not
+    next_id = running.take_next_id(context, None)
+    now_ms = node.clock.now_ms()
+    start = running.start_of(runtime, target, context, None, 0, queued, None, next_id, now_ms)
     session = BorrowedSession(conn_or_session, node.database.dialect)
     try:
         took = session.write(workflows.START, start)
@@ -78,9 +91,7 @@ async def enqueue_in_transaction(
         raise DBOSException(f"The system database refuses workflow {start.workflow_id}: {bad}") from bad
     verdict = None if took else workflows.judge_start(session, start)
     if verdict is not None:
-        await running.settle_collision(
-            cast(Runtime, node), io, None, 0, start, verdict, context.options.next_id, context, start.started_at_ms or 0
-        )
+        await running.settle_collision(runtime, io, None, 0, start, verdict, next_id, context, now_ms)
     enqueued: WorkflowHandle[Any] = handle(node, io, start.workflow_id)
     return enqueued
 
@@ -117,6 +128,66 @@ async def send(
         send_to_forks=send_to_forks,
         shard_key=shard_key,
     )
+
+
+async def send_in_transaction(
+    node: Node,
+    io: Io,
+    conn_or_session: Any,
+    destination_id: str,
+    message: Any,
+    topic: str | None = None,
+    idempotency_key: str | None = None,
+    *,
+    serialization_type: WorkflowSerializationFormat | None = WorkflowSerializationFormat.DEFAULT,
+    send_to_forks: bool = False,
+    shard_key: str | None = None,
+) -> None:
+    """Send a message within a transaction of yours: it is sent if and when you commit.
+
+    `conn_or_session` is a SQLAlchemy `Connection` or ORM `Session` to the system database; nothing of its transaction
+    is begun, committed, rolled back or retried here. The workflow may have been enqueued in the same transaction.
+
+    Raises what `send` raises.
+
+        with engine.begin() as connection:
+            connection.execute(insert(payments).values(order=17))
+            DBOS.send_in_transaction(connection, "order-17", "paid", topic="payment")
+    """
+    check_shard_key(shard_key)
+    one = SendMessage(destination_id, message, topic, idempotency_key)
+    _post_within(node, conn_or_session, [one], serialization_type, send_to_forks)
+
+
+async def send_bulk_in_transaction(
+    node: Node,
+    io: Io,
+    conn_or_session: Any,
+    messages: list[SendMessage],
+    *,
+    serialization_type: WorkflowSerializationFormat | None = WorkflowSerializationFormat.DEFAULT,
+    send_to_forks: bool = False,
+) -> None:
+    """Send many messages within a transaction of yours: they are sent if and when you commit.
+
+    Raises what `send_in_transaction` raises, and `DBOSException` when two of them have one idempotency key.
+
+        with engine.begin() as connection:
+            DBOS.send_bulk_in_transaction(connection, [SendMessage(order_id, "paid") for order_id in order_ids])
+    """
+    _post_within(node, conn_or_session, messages, serialization_type, send_to_forks)
+
+
+def _post_within(
+    node: Node,
+    conn_or_session: Any,
+    given: list[SendMessage],
+    serialization_type: WorkflowSerializationFormat | None,
+    to_forks: bool,
+) -> None:
+    """Store messages in the caller's transaction, all or none. Nobody is told: they wait for the commit as for any."""
+    encoded = messages.encode(node, None, given, serialization_type)
+    post_all(BorrowedSession(conn_or_session, node.database.dialect), encoded, to_forks=to_forks, held=None)
 
 
 async def register_queue(

@@ -94,7 +94,8 @@ def _connection_of(conn_or_session: Any) -> Any:
 
 
 def _escaped(text: str) -> str:
-    """Keep a colon inside a quoted name or literal from being taken for a parameter."""
+    """Keep a colon inside a quoted name or literal, and those of a cast, from being taken for a parameter."""
     pieces = re.split(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')""", text)
+    pieces[::2] = [piece.replace("::", "\\:\\:") for piece in pieces[::2]]
     pieces[1::2] = [piece.replace(":", "\\:") for piece in pieces[1::2]]
     return "".join(pieces)
