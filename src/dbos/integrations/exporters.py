@@ -139,6 +139,7 @@ class Exporters:
     def __init__(self, settings: Settings) -> None:
         self._relays: list[SpanRelay | LogRelay] = []
         self._handled: list[tuple[logging.Logger, logging.Handler]] = []
+        self._named: list[tuple[logging.Logger, logging.Filter]] = []
         self._resource = {"service.name": settings.name}
         self._spans(settings)
         self._logs(settings)
@@ -209,16 +210,26 @@ class Exporters:
         for one in [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]:
             if isinstance(one, logging.Logger) and _is_foreign_root(one):
                 self._attach(one, others)
+                self._name(one)
 
     def _attach(self, to: logging.Logger, handler: logging.Handler) -> None:
         to.addHandler(handler)
         self._handled.append((to, handler))
 
+    def _name(self, one: logging.Logger) -> None:
+        """Let a logger's records say where they come from, as ours do."""
+        for identity in logs.filters():
+            one.addFilter(identity)
+            self._named.append((one, identity))
+
     def close(self) -> None:
-        """Take the handlers off, send what is left and stop sending."""
+        """Take handlers and filters off, send what is left and stop sending."""
         for to, handler in self._handled:
             to.removeHandler(handler)
+        for one, identity in self._named:
+            one.removeFilter(identity)
         self._handled.clear()
+        self._named.clear()
         for relay in self._relays:
             relay.shutdown()
         self._relays.clear()

@@ -80,12 +80,17 @@ class Telemetry:
         self._given = settings.otlp_attributes
         self._application_id = settings.application_id
         self._standard: dict[str, Any] = {}
+        self._of_kind: dict[str | None, dict[str, Any]] = {}  # what all spans of a kind say
+        self._name_of = SEMCONV if self._semconv else {name: name for name in SEMCONV}
         self.identify(settings.application_version or "", settings.executor_id)
 
     def identify(self, version: str, executor_id: str) -> None:
         """Say which version and executor later spans belong to."""
         own = {"applicationID": self._application_id or None, "applicationVersion": version, "executorID": executor_id}
         self._standard = {**self._named(own), **self._given}
+        for kind in (None, "workflow", "step", "transaction"):
+            facts = {"operationUUID": "", "operationType": kind, "authenticatedUserRoles": ""}
+            self._of_kind[kind] = {**self._named(facts), **self._standard}
 
     def use(self, provider: Any) -> None:
         """Make spans by this provider from now on, or with None by the global one."""
@@ -95,14 +100,24 @@ class Telemetry:
 
     def workflow(self, workflow_id: str, name: str, queue_name: str | None, parent: Any, auth: Auth) -> OwnSpan:
         """Begin the span of a workflow's execution."""
-        facts = {"operationUUID": workflow_id, "operationType": "workflow", "queueName": queue_name, **_who(auth)}
-        return self._begin(name, facts, parent)
+        attributes = self._facts("workflow", workflow_id, auth)
+        if queue_name is not None:
+            attributes.setdefault(self._name_of["queueName"], queue_name)
+        return OwnSpan(self._tracer.start_span(name, parent, attributes=attributes))
 
     def operation(self, run: Run, name: str, kind: str | None) -> OwnSpan:
         """Begin the span of a step or operation of a run."""
         here = current()
-        who = {} if here is None else _who(here.auth)
-        return self._begin(name, {"operationUUID": run.workflow_id, "operationType": kind, **who}, None)
+        attributes = self._facts(kind, run.workflow_id, None if here is None else here.auth)
+        return OwnSpan(self._tracer.start_span(name, attributes=attributes))
+
+    def _facts(self, kind: str | None, workflow_id: str, auth: Auth | None) -> dict[str, Any]:
+        """Return what a span of a workflow says; this is done for each, so it is a copy and little else."""
+        attributes = self._of_kind[kind].copy()
+        attributes[self._name_of["operationUUID"]] = workflow_id
+        if auth is not None and (auth.user is not None or auth.roles or auth.assumed_role is not None):
+            attributes.update(self._named(_who(auth)))
+        return attributes
 
     def handler(self, path: str, facts: dict[str, Any], parent: Any = None) -> OwnSpan:
         """Begin the span of a web request (OTEL-20)."""
