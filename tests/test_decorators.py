@@ -335,15 +335,3 @@ def test_a_steps_timeout_must_be_positive_and_finite(seconds):
 
     with pytest.raises(dbos_error.DBOSException, match="positive and finite"):
         DBOS.step(timeout_seconds=seconds)(step)
-
-
-@pytest.mark.rules("CFG-39", "DEC-10")
-def test_auto_upgrade_is_refused_at_launch(tmp_path):
-    """Refuse what is not available here (3.4.0 provides it)."""
-
-    @DBOS.workflow(auto_upgrade=True)
-    def program() -> None: ...
-
-    DBOS(config={"name": "testapp", "system_database_url": f"sqlite:///{tmp_path}/a.sqlite"})
-    with pytest.raises(dbos_error.DBOSInitializationError, match="auto_upgrade"):
-        DBOS.launch()

@@ -48,7 +48,8 @@ def workflow(
     """Make a function, plain or async, a workflow: it survives crashes and resumes from its last completed step.
 
     `name` is what is stored and matched on recovery (default: the qualified name). `max_recovery_attempts` bounds how
-    often it is recovered (None: no bound). `validate_args` checks arguments that come from the database.
+    often it is recovered (None: no bound). `validate_args` checks arguments that come from the database. `auto_upgrade`
+    says whether unfinished runs of older application versions move to the latest one (None: as configured).
 
         @DBOS.workflow()
         def checkout(order: Order) -> Receipt:
@@ -66,9 +67,9 @@ def workflow(
             max_recovery_attempts=max_recovery_attempts,
             serialization=serialization_type,
             validate=make_pydantic_args_validator(plain) if validate_args is pydantic_args_validator else validate_args,
+            auto_upgrade=auto_upgrade,
         )
         REGISTRY.add_workflow(registered)
-        REGISTRY.auto_upgrade = REGISTRY.auto_upgrade or bool(auto_upgrade)
         info.workflow, info.kind, info.step_name = registered, "workflow", None
         return cast("Callable[P, R]", _workflow_face(info, registered, plain))
 

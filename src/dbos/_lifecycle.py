@@ -31,6 +31,7 @@ from ._service.lease import Lease
 from ._service.scheduler import Scheduler
 from ._service.service import Service
 from ._service.sweeper import Sweeper
+from ._service.upgrader import Upgrader, participants
 from ._store import leases, versions, workflows
 from ._store.opening import Opening, migrate_url, open_database
 from ._store.pulse import Fresh
@@ -140,8 +141,6 @@ def launch() -> None:
 
 def _launch(application: Application) -> None:
     settings = application.settings
-    if REGISTRY.auto_upgrade:
-        raise DBOSInitializationError("@DBOS.workflow(auto_upgrade=True) is not available in this implementation")
     application.version = application.version or computed_version(settings.name)
     logs.identify(settings.application_id, application.version, application.executor_id)
     logger.info("Application name: %s", settings.name)
@@ -179,7 +178,7 @@ def _launch(application: Application) -> None:
     dispatcher.log_served()
     scheduler = Scheduler(node, settings.scheduler_polling_sec)
     node.schedules_changed = scheduler.changed
-    application.services = [dispatcher, sweeper, scheduler, *([lease] if lease is not None else [])]
+    application.services = [dispatcher, sweeper, scheduler, *_optional(node, lease)]
     node.journal.start()
     node.signals.listen()
     install(node)
@@ -188,6 +187,12 @@ def _launch(application: Application) -> None:
     if pending:
         node.threads.pool.submit(requeue, node, pending, [node.executor_id], INTERNAL_QUEUE, ended)
     logger.info("DBOS launched!")
+
+
+def _optional(node: Runtime, lease: Lease | None) -> list[Service]:
+    """Return the services that not every application needs."""
+    upgrades = node.settings.auto_upgrade or participants(REGISTRY, by_default=False)
+    return [*([lease] if lease is not None else []), *([Upgrader(node)] if upgrades else [])]
 
 
 def _register_version(node: Runtime) -> None:
@@ -272,7 +277,7 @@ def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: 
     with _lock:
         if _application is application:
             _application = None
-    REGISTRY.launched = REGISTRY.auto_upgrade = False
+    REGISTRY.launched = False
     if destroy_registry:
         REGISTRY.clear()
         datasources.clear()

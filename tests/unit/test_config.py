@@ -161,7 +161,7 @@ def test_an_interval_may_be_a_millisecond(key):
     assert 0.001 in (resolved.notification_polling_sec, resolved.notification_coalesce_sec, resolved.kafka_polling_sec)
 
 
-@pytest.mark.rules("CFG-12", "CFG-39")
+@pytest.mark.rules("CFG-12", "AUP-1")
 @pytest.mark.parametrize(
     ("key", "value", "valid"),
     [
@@ -209,12 +209,17 @@ def test_a_limit_must_be_finite(key, attribute, value):
 
 
 @pytest.mark.rules("CFG-39")
-@pytest.mark.parametrize("key", ["sharding", "auto_upgrade"])
-def test_features_we_do_not_have_are_refused(key):
+def test_sharding_is_refused():
     for falsy in (False, None, 0):
-        assert settings(**{key: falsy}).name == NAME
-    with pytest.raises(DBOSInitializationError, match=f"{key} is not available"):
-        settings(**{key: True})
+        assert settings(sharding=falsy).name == NAME
+    with pytest.raises(DBOSInitializationError, match="sharding is not available"):
+        settings(sharding=True)
+
+
+@pytest.mark.rules("AUP-1")
+def test_upgrades_are_off_by_default():
+    given = settings()
+    assert (given.auto_upgrade, given.auto_upgrade_interval_sec, given.auto_upgrade_grace_sec) == (False, 30.0, 0.0)
 
 
 @pytest.mark.rules("CFG-2", "CFG-14")

@@ -44,6 +44,7 @@ class Workflow:
     max_recovery_attempts: int | None = 100
     serialization: WorkflowSerializationFormat | None = None
     validate: Callable[..., Any] | None = None
+    auto_upgrade: bool | None = None  # None: as configured
     is_temporary: bool = False
     takes_self: bool = False  # its first parameter is called `self`
     generation: int = 0  # of the registry it was added to: destroying the registry forgets it
@@ -89,7 +90,6 @@ class Registry:
         self.queues: dict[str, QueueSettings] = {}  # declared in this process (QU-3)
         self.scheduled: dict[str, Decorated] = {}
         self.launched = False
-        self.auto_upgrade = False
         self.generation = 0
 
     def clear(self) -> None:

@@ -103,11 +103,11 @@ class DBOSConfig(TypedDict, total=False):
     conductor_metadata_only_mode: bool | None
     """Accepted, without effect here."""
     auto_upgrade: bool | None
-    """Not available here: must be false."""
+    """Move unfinished workflows of older application versions to the latest one, unless they opt out; default False."""
     auto_upgrade_interval_sec: float | None
-    """Validated, without effect here."""
+    """How often they are looked for; default 30 seconds."""
     auto_upgrade_grace_sec: float | None
-    """Validated, without effect here."""
+    """How long a version must have been the latest before running workflows are moved to it; default 0 seconds."""
     sharding: bool | None
     """Not available here: must be false."""
     transact_enterprise_key: str | None
@@ -140,6 +140,9 @@ class Settings:
     scheduler_polling_sec: float
     kafka_polling_sec: float
     executor_lease_sec: float
+    auto_upgrade: bool
+    auto_upgrade_interval_sec: float
+    auto_upgrade_grace_sec: float
     max_executor_threads: int | None
     serializer: Serializer
     log_level: str
@@ -200,6 +203,9 @@ def resolve(config: Mapping[str, Any], environ: Mapping[str, str] | None = None)
         scheduler_polling_sec=given.get("scheduler_polling_interval_sec") or 30.0,
         kafka_polling_sec=_interval(given, "kafka_queue_polling_interval_sec", 1.0),
         executor_lease_sec=_lease(given),
+        auto_upgrade=bool(given.get("auto_upgrade")),
+        auto_upgrade_interval_sec=_positive(given, "auto_upgrade_interval_sec", 30.0),
+        auto_upgrade_grace_sec=_grace(given),
         max_executor_threads=_count(given, "max_executor_threads"),
         serializer=_serializer(given),
         log_level=log_level,
@@ -258,11 +264,8 @@ def is_application_name(name: object) -> bool:
 
 
 def _refuse_unavailable(given: Mapping[str, Any]) -> None:
-    for key in ("sharding", "auto_upgrade"):
-        if given.get(key):
-            raise DBOSInitializationError(f"{key} is not available in this implementation: leave it out")
-    _require_number(given, "auto_upgrade_interval_sec", lambda seconds: seconds > 0, "finite number greater than 0")
-    _require_number(given, "auto_upgrade_grace_sec", lambda seconds: seconds >= 0, "finite number of at least 0")
+    if given.get("sharding"):
+        raise DBOSInitializationError("sharding is not available in this implementation: leave it out")
     try:
         json.dumps(given.get("conductor_executor_metadata"))
     except (TypeError, ValueError) as error:
@@ -390,6 +393,17 @@ def _interval(given: Mapping[str, Any], key: str, default: float) -> float:
     _require_number(given, key, lambda seconds: seconds >= SHORTEST_INTERVAL_SEC, rule)
     value: float = given.get(key, default)
     return value
+
+
+def _positive(given: Mapping[str, Any], key: str, default_sec: float) -> float:
+    _require_number(given, key, lambda seconds: seconds > 0, "finite number greater than 0")
+    return float(given.get(key, default_sec))
+
+
+def _grace(given: Mapping[str, Any]) -> float:
+    key = "auto_upgrade_grace_sec"
+    _require_number(given, key, lambda seconds: seconds >= 0, "finite number of at least 0")
+    return float(given.get(key, 0.0))
 
 
 def _lease(given: Mapping[str, Any]) -> float:
