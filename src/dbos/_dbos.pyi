@@ -79,7 +79,8 @@ class DBOS:
         """Make a function, plain or async, a workflow: it survives crashes and resumes from its last completed step.
 
         `name` is what is stored and matched on recovery (default: the qualified name). `max_recovery_attempts` bounds how
-        often it is recovered (None: no bound). `validate_args` checks arguments that come from the database.
+        often it is recovered (None: no bound). `validate_args` checks arguments that come from the database. `auto_upgrade`
+        says whether unfinished runs of older application versions move to the latest one (None: as configured).
 
             @DBOS.workflow()
             def checkout(order: Order) -> Receipt:
