@@ -12,7 +12,7 @@ from typing import Any
 
 from .._error import DBOSException
 from .database import BadRecord, Kind, Row
-from .sql import Dialect, field_values, rows_json
+from .sql import Dialect, column_types, field_values, rows_json
 
 
 class BorrowedSession:
@@ -57,7 +57,9 @@ class BorrowedSession:
             raise BadRecord(str(error)) from error
         from .postgres import fused
 
-        statement = fused(kind, self._dialect, is_one=False).replace("$1::json", "cast(:records as json)")
+        statement = fused(kind, self._dialect, tuple(column_types(kind.record))).replace(
+            "$1::json", "cast(:records as json)"
+        )
         return bool(self._execute(statement, {"records": records}).fetchall())
 
     def _write_each(self, statements: tuple[str, ...], fields: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from . import faults
 from .address import Address
 from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, Wire, one
 from .listening import PostgresWire
-from .sql import Dialect, column_types, field_values, rows_json
+from .sql import Dialect, Spread, column_types, field_values, json_bytes
 
 T = TypeVar("T")
 
@@ -281,7 +281,8 @@ class PostgresLane:
     def __init__(self, held: Held, dialect: Dialect) -> None:
         self._held = held
         self._dialect = dialect
-        self._prepared: dict[tuple[str, bool], bytes] = {}
+        self._prepared: dict[tuple[str, tuple[str, ...] | None], bytes] = {}
+        self._spreads: dict[str, Spread] = {}
         self._pgconn = held.raw.pgconn
         self._poll = select.poll()
         self._poll.register(self._pgconn.socket, select.POLLIN)
@@ -290,13 +291,13 @@ class PostgresLane:
     def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
         """Write all records in one transaction; return, kind by kind, the keys that took, or None if all did."""
         try:
-            parameters = [_parameters(kind, records) for kind, records in batch]
+            spread = [self._spread(kind, records) for kind, records in batch]
         except ValueError as error:
             raise BadRecord(str(error)) from error
         try:
             statements = [
-                (self._prepare(kind, len(records) == 1), values)
-                for (kind, records), values in zip(batch, parameters, strict=True)
+                (self._prepare(kind, varying), values)
+                for (kind, _), (varying, values) in zip(batch, spread, strict=True)
             ]
             results = self._pipeline(statements) if len(batch) > 1 else [self._execute(*statements[0])]
         except psycopg.Error as error:
@@ -313,12 +314,23 @@ class PostgresLane:
         """Give the connection back."""
         self._held.close()
 
-    def _prepare(self, kind: Kind, is_one: bool) -> bytes:
-        key = (kind.name, is_one)
+    def _spread(self, kind: Kind, records: list[Any]) -> tuple[tuple[str, ...] | None, list[bytes | None]]:
+        """Return what a batch's statement gets: the fields of one record (None), or of many, in locking order, the JSON
+        array of what differs and then what they share.
+        """
+        if len(records) == 1:
+            return None, [_encoded(value) for value in field_values(kind.record, records[0]).values()]
+        spread = self._spreads.get(kind.name) or self._spreads.setdefault(kind.name, Spread(kind.record))
+        rows, common = spread.split(sorted(records, key=attrgetter(kind.locks)))
+        objects = [dict(zip(spread.varying, row, strict=True)) for row in rows]
+        return spread.varying, [json_bytes(objects), *map(_encoded, common.values())]
+
+    def _prepare(self, kind: Kind, varying: tuple[str, ...] | None) -> bytes:
+        key = (kind.name, varying)
         name = self._prepared.get(key)
         if name is None:
-            name = f"{kind.name}{'' if is_one else '_many'}".encode()
-            self._check(self._pgconn.prepare(name, fused(kind, self._dialect, is_one=is_one).encode()))
+            name = f"{kind.name}_{len(self._prepared)}".encode()
+            self._check(self._pgconn.prepare(name, fused(kind, self._dialect, varying).encode()))
             self._prepared[key] = name
         return name
 
@@ -371,19 +383,21 @@ class PostgresLane:
         raise BadRecord(message)
 
 
-def fused(kind: Kind, dialect: Dialect, *, is_one: bool) -> str:
+def fused(kind: Kind, dialect: Dialect, varying: tuple[str, ...] | None) -> str:
     """Return the one statement that writes a batch of `kind`: claim, then what follows for the rows that took.
 
-    One record comes as parameters, many as one JSON array.
+    One record (None) comes as parameters; of many, the columns `varying` as one JSON array, then the others.
     """
     types = column_types(kind.record)
-    if is_one:
+    if varying is None:
         rows = ", ".join(f"${n}::{sql_type} as {name}" for n, (name, sql_type) in enumerate(types.items(), 1))
         rows, took = f"(select {rows}) r", "exists (select from took)"
         parts = []
     else:
-        rows = ", ".join(f"{name} {sql_type}" for name, sql_type in types.items())
-        parts = [f"r as (select * from json_to_recordset($1::json) as x({rows}))"]
+        common = [name for name in types if name not in varying]
+        columns = ["x.*", *(f"${n}::{types[name]} as {name}" for n, name in enumerate(common, 2))]
+        rows = ", ".join(f"{name} {types[name]}" for name in varying)
+        parts = [f"r as (select {', '.join(columns)} from json_to_recordset($1::json) as x({rows}))"]
         # Inside a case the planner cannot turn this into a join: it stays one hashed lookup per row.
         mine, theirs = ", ".join(f"r.{name}" for name in kind.key), ", ".join(kind.key)
         rows, took = "r", f"case when ({mine}) in (select {theirs} from took) then true end"
@@ -394,14 +408,8 @@ def fused(kind: Kind, dialect: Dialect, *, is_one: bool) -> str:
     return dialect.expand(text.replace("{rows}", rows).replace("{took}", took))
 
 
-def _parameters(kind: Kind, records: list[Any]) -> list[bytes | None]:
-    """Return what a batch's statement gets: the fields of one record, or the JSON array of many in locking order."""
-    if len(records) > 1:
-        return [rows_json(kind.record, sorted(records, key=attrgetter(kind.locks)))]
-    return [
-        None if value is None else value.encode() if type(value) is str else b"%d" % value
-        for value in field_values(kind.record, records[0]).values()
-    ]
+def _encoded(value: Any) -> bytes | None:
+    return None if value is None else value.encode() if type(value) is str else b"%d" % value
 
 
 def _keys(kind: Kind, result: Any) -> set[Row]:

@@ -32,7 +32,7 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -177,6 +177,11 @@ def rows_json(record: type[Any], records: Sequence[Any]) -> bytes:
     rows = [
         {name: value for name, value in zip(names, values(one), strict=True) if value is not None} for one in records
     ]
+    return json_bytes(rows)
+
+
+def json_bytes(rows: list[Any]) -> bytes:
+    """Return rows as JSON; ValueError for text that the databases would store mutilated."""
     return refuse_unstorable(json.dumps(rows, separators=(",", ":"), ensure_ascii=False))
 
 
@@ -185,6 +190,36 @@ def refuse_unstorable(json_text: str) -> bytes:
     if "\\u0000" in json_text and _ESCAPED_NUL.search(json_text):
         raise ValueError("a text contains a NUL character")
     return json_text.encode()  # a lone surrogate has no UTF-8 form: UnicodeEncodeError, a ValueError
+
+
+class Spread:
+    """Splits the records of one class into what differs from row to row and what all rows of a batch have in common.
+
+    Most columns of a batch are the same in all its rows, and reading one from JSON costs as much as indexing it. A
+    column that has ever differed counts as differing from then on, so that each lane comes to know one statement.
+    """
+
+    def __init__(self, record: type[Any]) -> None:
+        self._names, self._values = _fields(record)
+        self.varying: tuple[str, ...] = ()
+
+    def split(self, records: Sequence[Any]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+        """Return the rows, of the columns that `varying` names from now on, and the values that are common to all."""
+        columns = dict(zip(self._names, zip(*map(self._values, records), strict=True), strict=True))
+        many = len(records)
+        self.varying = tuple(
+            name for name, column in columns.items() if name in self.varying or column.count(column[0]) != many
+        )
+        common = {name: column[0] for name, column in columns.items() if name not in self.varying}
+        check_texts(common.values())
+        return list(zip(*(columns[name] for name in self.varying), strict=True)), common
+
+
+def check_texts(values: Iterable[Any]) -> None:
+    """Raise ValueError for a text with a NUL character."""
+    for value in values:
+        if type(value) is str and "\0" in value:
+            raise ValueError("a text contains a NUL character")
 
 
 _Fields = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
@@ -203,9 +238,7 @@ def field_values(record: type[Any], one: Any) -> dict[str, Any]:
     """Return the fields of one record by name; ValueError for what `rows_json` refuses."""
     names, values = _fields(record)
     fields = dict(zip(names, values(one), strict=True))
-    for value in fields.values():
-        if type(value) is str and "\0" in value:
-            raise ValueError("a text contains a NUL character")
+    check_texts(fields.values())
     return fields
 
 

@@ -9,12 +9,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Session, key_of, one
-from .sql import Dialect, column_types, field_values, rows_json
+from .sql import Dialect, Spread, column_types, field_values, json_bytes
 
 T = TypeVar("T")
 
@@ -182,14 +181,6 @@ class NotAll(Exception):
     """Some record of a batch did not take; the batch was rolled back."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Statements:
-    """A kind's claim and what follows it, reading one record from parameters or many from a JSON array."""
-
-    one: tuple[str, ...]
-    many: tuple[str, ...]
-
-
 class SqliteLane:
     """Writes a journal batch in one transaction, a statement a kind: each call into SQLite gives the interpreter lock
     away.
@@ -197,7 +188,9 @@ class SqliteLane:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
-        self._compiled: dict[str, _Statements] = {}
+        self._ones: dict[str, tuple[str, ...]] = {}
+        self._manys: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._spreads: dict[str, Spread] = {}
 
     def write(self, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
         """Write all records in one transaction; return, kind by kind, the keys that took, or None if all did."""
@@ -219,12 +212,14 @@ class SqliteLane:
                 if not self._write_one(writer, kind, records[0]):
                     raise NotAll
                 continue
-            claim, *then = self._statements(kind).many
-            rows = (rows_json(kind.record, records).decode(),)
-            if writer.execute(claim, rows).rowcount != len(records):
+            spread = self._spreads.get(kind.name) or self._spreads.setdefault(kind.name, Spread(kind.record))
+            rows, values = spread.split(records)
+            values["rows"] = json_bytes(rows).decode()
+            claim, *then = self._many(kind, spread.varying)
+            if writer.execute(claim, values).rowcount != len(records):
                 raise NotAll
             for statement in then:
-                writer.execute(statement, rows)
+                writer.execute(statement, values)
         return [None] * len(batch)
 
     def _write_each(self, writer: sqlite3.Connection, batch: Sequence[tuple[Kind, list[Any]]]) -> list[set[Row] | None]:
@@ -235,7 +230,7 @@ class SqliteLane:
         ]
 
     def _write_one(self, writer: sqlite3.Connection, kind: Kind, record: Any) -> bool:
-        claim, *then = self._statements(kind).one
+        claim, *then = self._one(kind)
         row = field_values(kind.record, record)
         if writer.execute(claim, row).rowcount != 1:
             return False
@@ -243,15 +238,26 @@ class SqliteLane:
             writer.execute(statement, row)
         return True
 
-    def _statements(self, kind: Kind) -> _Statements:
-        statements = self._compiled.get(kind.name)
+    def _one(self, kind: Kind) -> tuple[str, ...]:
+        """Return a kind's claim and what follows it, reading one record from parameters."""
+        statements = self._ones.get(kind.name)
         if statements is None:
-            texts = _expanded(kind, self._database.dialect)
-            names = list(column_types(kind.record))
-            columns = ", ".join(f"json_extract(value, '$.{name}') as {name}" for name in names)
-            rows = f"(select {columns} from json_each(?1)) r"
-            statements = self._compiled[kind.name] = _Statements(
-                tuple(_of_one(text, names) for text in texts), tuple(text.replace("{rows}", rows) for text in texts)
+            statements = self._ones[kind.name] = of_one(kind, self._database.dialect)
+        return statements
+
+    def _many(self, kind: Kind, varying: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the same, reading many records: what differs from a JSON array, what they share from parameters."""
+        statements = self._manys.get((kind.name, varying))
+        if statements is None:
+            columns = ", ".join(
+                f"json_extract(value, '$[{varying.index(name)}]') as {name}"
+                if name in varying
+                else f":{name} as {name}"
+                for name in column_types(kind.record)
+            )
+            rows = f"(select {columns} from json_each(:rows)) r"
+            statements = self._manys[kind.name, varying] = tuple(
+                text.replace("{rows}", rows) for text in _expanded(kind, self._database.dialect)
             )
         return statements
 
