@@ -33,6 +33,7 @@ from ._ops import (
     search,
     sharing,
     streams,
+    transfer,
     versions,
     workflows,
 )
@@ -296,6 +297,10 @@ class DBOSClient:
     fork_from_failure_async = verb_async(forking.fork_from_failure)
     rewind_workflow = verb(forking.rewind_workflow)
     rewind_workflow_async = verb_async(forking.rewind_workflow)
+    export_workflow = verb(transfer.export_workflow)
+    export_workflow_async = verb_async(transfer.export_workflow)
+    import_workflow = verb(transfer.import_workflow)
+    import_workflow_async = verb_async(transfer.import_workflow)
 
     # --- queues
     register_queue = verb(outside.register_queue, warn=True)

@@ -674,6 +674,50 @@ class DBOSClient:
             client.rewind_workflow("order-17", start_step=3).get_result()
         """
 
+    def export_workflow(self, workflow_id: str, export_children: bool = False) -> list[dict[str, Any]]:
+        """Return everything stored of a workflow, and of its descendants if asked, for `import_workflow`.
+
+        The workflow comes first. Each is a dict of plain values: its columns under `workflow_status`, its steps, events and
+        streams as lists of rows; inputs and results stay encoded. Messages are not exported. JSON can carry it.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow.
+
+            exported = client.export_workflow("order-17", export_children=True)
+        """
+
+    async def export_workflow_async(self, workflow_id: str, export_children: bool = False) -> list[dict[str, Any]]:
+        """Return everything stored of a workflow, and of its descendants if asked, for `import_workflow`.
+
+        The workflow comes first. Each is a dict of plain values: its columns under `workflow_status`, its steps, events and
+        streams as lists of rows; inputs and results stay encoded. Messages are not exported. JSON can carry it.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow.
+
+            exported = client.export_workflow("order-17", export_children=True)
+        """
+
+    def import_workflow(self, workflows: list[dict[str, Any]]) -> None:
+        """Create workflows as they were exported: all of them or none.
+
+        They are what they were: finished ones can be read and forked, those that wait on a queue run here, and those that
+        were running are recovered as any other.
+
+        Raises SQLAlchemy's `IntegrityError` when one of the ids is in use, `DBOSException` for what is no export.
+
+            client.import_workflow(exported)
+        """
+
+    async def import_workflow_async(self, workflows: list[dict[str, Any]]) -> None:
+        """Create workflows as they were exported: all of them or none.
+
+        They are what they were: finished ones can be read and forked, those that wait on a queue run here, and those that
+        were running are recovered as any other.
+
+        Raises SQLAlchemy's `IntegrityError` when one of the ids is in use, `DBOSException` for what is no export.
+
+            client.import_workflow(exported)
+        """
+
     def register_queue(
         self,
         name: str,

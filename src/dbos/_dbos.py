@@ -39,6 +39,7 @@ from ._ops import (
     steps,
     streams,
     timers,
+    transfer,
     versions,
     waiting,
     workflows,
@@ -249,6 +250,10 @@ class DBOS:
     fork_from_failure_async = verb_async(forking.fork_from_failure)
     rewind_workflow = verb(forking.rewind_workflow)
     rewind_workflow_async = verb_async(forking.rewind_workflow)
+    export_workflow = verb(transfer.export_workflow)
+    export_workflow_async = verb_async(transfer.export_workflow)
+    import_workflow = verb(transfer.import_workflow)
+    import_workflow_async = verb_async(transfer.import_workflow)
 
     # --- counting
     get_workflow_aggregates = verb(metrics.get_workflow_aggregates)

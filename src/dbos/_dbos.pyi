@@ -1008,6 +1008,54 @@ class DBOS:
         """
 
     @staticmethod
+    def export_workflow(workflow_id: str, export_children: bool = False) -> list[dict[str, Any]]:
+        """Return everything stored of a workflow, and of its descendants if asked, for `import_workflow`.
+
+        The workflow comes first. Each is a dict of plain values: its columns under `workflow_status`, its steps, events and
+        streams as lists of rows; inputs and results stay encoded. Messages are not exported. JSON can carry it.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow.
+
+            exported = DBOS.export_workflow("order-17", export_children=True)
+        """
+
+    @staticmethod
+    async def export_workflow_async(workflow_id: str, export_children: bool = False) -> list[dict[str, Any]]:
+        """Return everything stored of a workflow, and of its descendants if asked, for `import_workflow`.
+
+        The workflow comes first. Each is a dict of plain values: its columns under `workflow_status`, its steps, events and
+        streams as lists of rows; inputs and results stay encoded. Messages are not exported. JSON can carry it.
+
+        Raises `DBOSNonExistentWorkflowError` if there is no such workflow.
+
+            exported = DBOS.export_workflow("order-17", export_children=True)
+        """
+
+    @staticmethod
+    def import_workflow(workflows: list[dict[str, Any]]) -> None:
+        """Create workflows as they were exported: all of them or none.
+
+        They are what they were: finished ones can be read and forked, those that wait on a queue run here, and those that
+        were running are recovered as any other.
+
+        Raises SQLAlchemy's `IntegrityError` when one of the ids is in use, `DBOSException` for what is no export.
+
+            DBOS.import_workflow(exported)
+        """
+
+    @staticmethod
+    async def import_workflow_async(workflows: list[dict[str, Any]]) -> None:
+        """Create workflows as they were exported: all of them or none.
+
+        They are what they were: finished ones can be read and forked, those that wait on a queue run here, and those that
+        were running are recovered as any other.
+
+        Raises SQLAlchemy's `IntegrityError` when one of the ids is in use, `DBOSException` for what is no export.
+
+            DBOS.import_workflow(exported)
+        """
+
+    @staticmethod
     def get_workflow_aggregates(
         *,
         group_by_status: bool = False,

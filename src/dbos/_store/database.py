@@ -113,6 +113,10 @@ class Database:
         """Run `work`, which only reads; repeat it while the database cannot be reached."""
         return self.persist(lambda: self._read(work))
 
+    def snapshot(self, work: Callable[[Session], T]) -> T:
+        """Run reads that must all see the database as it is at one moment."""
+        return self.persist(lambda: self._snapshot(work))
+
     def observe(self, work: Callable[[Session], T]) -> T:
         """Run a read of unknown cost, under the time limit for such reads where there is one (CFG-36)."""
         return self.read(work)
@@ -201,6 +205,9 @@ class Database:
         raise NotImplementedError
 
     def _transact(self, work: Callable[[Session], T]) -> T:
+        raise NotImplementedError
+
+    def _snapshot(self, work: Callable[[Session], T]) -> T:
         raise NotImplementedError
 
 

@@ -1,8 +1,8 @@
 """Deleting workflows: every row of them, and none left behind.
 
-Messages, events and streams go with the status row, by their foreign keys; inputs, outcomes and steps have none since
-migration 112 and are named here (DEL-1). Leaves which workflows to delete to the callers, and telling whoever runs or
-awaits them to the node.
+Inputs, outcomes and steps have had no foreign keys since migration 112, and SQLite heeds those of messages, events and
+streams only where a connection asks for it: every table is named here (DEL-1, DEL-5). Leaves which workflows to delete
+to the callers, and telling whoever runs or awaits them to the node.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ select w.workflow_uuid, w.owner_xid
  order by w.workflow_uuid
  {lock:w}
 """
-_TABLES = ("operation_outputs", "workflow_input", "workflow_output", "workflow_status")
+_BELONGINGS = {
+    "operation_outputs": "workflow_uuid",
+    "workflow_input": "workflow_uuid",
+    "workflow_output": "workflow_uuid",
+    "notifications": "destination_uuid",
+    "workflow_events": "workflow_uuid",
+    "workflow_events_history": "workflow_uuid",
+    "streams": "workflow_uuid",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +61,11 @@ def delete(session: Session, workflow_ids: Sequence[str], *, with_children: bool
 def remove(session: Session, workflow_ids: Sequence[str]) -> None:
     """Delete every row of workflows whose status rows this transaction has locked."""
     if workflow_ids:
-        for table in _TABLES:
-            session.run(f"delete from {{{table}}} where workflow_uuid {{in:ids}}", ids=list(workflow_ids))
+        clear(session, workflow_ids)
+        session.run("delete from {workflow_status} where workflow_uuid {in:ids}", ids=list(workflow_ids))
+
+
+def clear(session: Session, workflow_ids: Sequence[str]) -> None:
+    """Delete what belongs to workflows, or was left behind by a plain SQL delete of their status rows (DEL-2)."""
+    for table, column in _BELONGINGS.items():
+        session.run(f"delete from {{{table}}} where {column} {{in:ids}}", ids=list(workflow_ids))

@@ -205,6 +205,11 @@ class PostgresDatabase(Database):
         with self._session() as session, session.raw.transaction():
             return work(session)
 
+    def _snapshot(self, work: Callable[[Session], T]) -> T:
+        with self._session() as session, session.raw.transaction():
+            session.run("set transaction isolation level repeatable read, read only")
+            return work(session)
+
     @contextmanager
     def _session(self) -> Iterator[PostgresSession]:
         if not self._slots.acquire(timeout=self._pool_timeout_sec):

@@ -145,6 +145,16 @@ class SqliteDatabase(Database):
         if not keep:
             self.shut(reader)
 
+    def _snapshot(self, work: Callable[[Session], T]) -> T:
+        def whole(session: Session) -> T:
+            session.run("begin")  # reads only: no writer waits for it
+            try:
+                return work(session)
+            finally:
+                session.run("rollback")
+
+        return self._read(whole)
+
     def _transact(self, work: Callable[[Session], T]) -> T:
         return self.write(lambda writer: work(SqliteSession(writer, self.dialect)))
 
