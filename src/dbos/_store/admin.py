@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_path
@@ -100,9 +101,13 @@ def role_statements(schema: str, role: str) -> list[str]:
     ]
 
 
-def grant_role(connection: psycopg.Connection[Any], schema: str, role: str) -> None:
+def grant_role(
+    connection: psycopg.Connection[Any], schema: str, role: str, tell: Callable[[str], object] | None = None
+) -> None:
     """Let an existing role use the system tables of a schema, present and future, over an autocommit connection."""
     for statement in role_statements(schema, role):
+        if tell is not None:
+            tell(statement)
         execute(connection, statement)
 
 

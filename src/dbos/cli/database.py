@@ -40,14 +40,14 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     return taking
 
 
-def run(target: Target, work: Callable[[DBOSClient], T]) -> T:
+def run(target: Target, work: Callable[[DBOSClient], T], *, prefix: str = "") -> T:
     """Do one thing with a client; on failure say why, and exit 1."""
     from .._client import DBOSClient
 
-    with saying(target), _quiet():
+    with saying(target, prefix), _quiet():
         url = target.url
         client = DBOSClient(system_database_url=url, dbos_system_schema=target.schema, retry_connection_errors=False)
-    with client, saying(target):
+    with client, saying(target, prefix):
         return work(client)
 
 
@@ -56,10 +56,18 @@ def saying(target: Target | None, prefix: str = "") -> Iterator[None]:
     """Turn what goes wrong inside into a message on stderr and exit code 1 (CLI-4)."""
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception as error:
         raise Failure(prefix + explained(error, target)) from error
+
+
+def confirmed(question: str) -> bool:
+    """Ask; say what a no means (CLI-38, CLI-42)."""
+    if click.confirm(question):
+        return True
+    click.echo("Operation cancelled.")
+    return False
 
 
 class Failure(click.ClickException):

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import click
 
-from .._store import address, opening, printing
+from .._migrations import grant, migrate
+from .._store import address, printing
 from . import settings
+from .config_file import CONFIG, commands, load
 from .database import Failure, on_database, saying
 from .groups import example
+from .printing import working
 from .settings import Target
 
 FAILED = "DBOS migrations failed: "
@@ -27,18 +36,67 @@ FAILED = "DBOS migrations failed: "
 def command(
     target: Target, app_role: str | None, print_migrations: str | None, print_user_role: bool, sharding: bool
 ) -> None:
-    """Create the system database if it is missing, and bring its tables up to date."""
+    """Create the system database, or update its tables.
+
+    Run it as often as you like. Afterwards it runs the commands under database.migrate in dbos-config.yaml, if any.
+    """
     if sharding:
         raise Failure("A sharded system database is not supported")
     if print_migrations is not None or print_user_role:
         click.echo(_sql(target, app_role, print_migrations, print_user_role), nl=False)
         return
     with saying(target, FAILED):
+        # Before the database is touched: a file that cannot be read stops here.
+        afterwards = commands(load(), "database", "migrate") if Path(CONFIG).exists() else []
+    _migrate(target, app_role)
+    _run_commands(afterwards)
+
+
+def _migrate(target: Target, app_role: str | None) -> None:
+    """Migrate the databases, and let a role use them."""
+    with saying(target, FAILED):
         url = target.url
+        application = settings.application_url(target.db_url)
+        if app_role is not None and url.startswith("sqlite"):
+            raise Failure(f"{FAILED}--app-role makes no sense on SQLite, which has no roles")
         click.echo("Starting DBOS migrations")
+        if application:
+            click.echo(f"Application database: {address.parse(application).masked()}")
         click.echo(f"System database: {address.parse(url).masked()}")
         click.echo(f"DBOS system schema: {target.schema}")
-        opening.migrate_url(url, target.schema, app_role)
+        with _informed(), working("Migrating"):
+            migrate(url, application, target.schema)
+    if app_role is None:
+        return
+    with saying(target, f"{FAILED}Failed to grant permissions to role {app_role}: "):
+        for place in (url, application):
+            if place and not place.startswith("sqlite"):
+                grant(place, target.schema, app_role, click.echo)
+
+
+@contextmanager
+def _informed() -> Iterator[None]:
+    """Show what the library says at INFO, too (CLI-5)."""
+    logger = logging.getLogger("dbos")
+    level, handler = logger.level, logging.StreamHandler()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _run_commands(listed: list[str]) -> None:
+    """Run the application's own migrations through the shell (CLI-30)."""
+    if listed:
+        click.echo(f"Executing migration commands from '{CONFIG}'")
+    for one in listed:
+        click.echo(f"Executing migration command: {one}")
+        code = subprocess.run(one, shell=True).returncode
+        if code != 0:
+            raise Failure(f"Migration command failed: {one} (exit code {code})")
 
 
 def _sql(target: Target, app_role: str | None, print_migrations: str | None, print_user_role: bool) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,6 +62,11 @@ def wants_json(as_json: bool | None) -> bool:
     return not sys.stdout.isatty() if as_json is None else as_json
 
 
+def on_terminal(as_json: bool | None) -> bool:
+    """Tell whether somebody watches a terminal, where a picture may change."""
+    return not wants_json(as_json) and sys.stdout.isatty()
+
+
 def emit_json(value: Any) -> None:
     """Print a value as one line of JSON; what JSON has no word for is text (CLI-6)."""
     click.echo(json.dumps(jsonable(value)))
@@ -104,16 +110,16 @@ def emit_one(as_json: bool | None, thing: Any) -> None:
     if wants_json(as_json):
         emit_json(attributes)
         return
-    said = {name: value for name, value in attributes.items() if value is not None}
+    said = {name: value for name, value in attributes.items() if value not in (None, "")}
     width = max(map(len, said))
-    console = _console()
+    screen = console()
     for name, value in said.items():
-        console.print(_text(name.ljust(width + GAP), "dim"), _text(_attribute(name, value)), sep="", soft_wrap=True)
+        screen.print(_text(name.ljust(width + GAP), "dim"), _text(_attribute(name, value)), sep="", soft_wrap=True)
 
 
 def show_table(found: Iterable[Any], columns: Sequence[Column]) -> None:
     """Print a table as wide as the terminal."""
-    _console().print(table(found, columns, _console().width))
+    console().print(table(found, columns, console().width))
 
 
 def table(found: Iterable[Any], columns: Sequence[Column], width: int) -> Any:
@@ -121,8 +127,9 @@ def table(found: Iterable[Any], columns: Sequence[Column], width: int) -> Any:
     from rich.table import Table
 
     rows = [[printable(column.text(one)) for column in columns] for one in found]
+    # A column that says nothing of anything is no use.
+    kept = [at for at, column in enumerate(columns) if column.rank == 0 or any(row[at] for row in rows)]
     widths = [max(len(column.heading), *(len(row[at]) for row in rows), 0) for at, column in enumerate(columns)]
-    kept = list(range(len(columns)))
     while sum(widths[at] + GAP for at in kept) - GAP > width:
         last = max(kept, key=lambda at: (columns[at].rank, at))
         if columns[last].rank == 0:
@@ -134,6 +141,26 @@ def table(found: Iterable[Any], columns: Sequence[Column], width: int) -> Any:
     for row in rows:
         drawn.add_row(*(_text(row[at], STYLES.get(row[at], "")) for at in kept))
     return drawn
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on a terminal that something long goes on, and for how long it has."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def heading(text: str) -> Any:
+    """Return a line above a table."""
+    return _text(text, "bold")
 
 
 def printable(value: Any) -> str:
@@ -166,7 +193,8 @@ def _attribute(name: str, value: Any) -> str:
     return printable(value)
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Return what draws on standard output."""
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False)

@@ -48,7 +48,7 @@ COLUMNS = (
 
 @click.group(cls=Group, aliases={"get": "show"})
 def command() -> None:
-    """Look at queues, their limits, and how much waits in them."""
+    """Look at queues, and at how much waits in them."""
 
 
 @example("dbos queue list", "dbos workflow queue list --queue-name reports")
@@ -57,7 +57,7 @@ def command() -> None:
 @click.option("-a", "--application-name", help="Of this application, or of none.")
 @form
 def list_(target: Target, application_name: str | None, as_json: bool | None) -> None:
-    """Print the registered queues, and how many workflows wait and run in each."""
+    """Print the queues, and how much waits and runs in each."""
 
     def work(client: DBOSClient) -> list[dict[str, Any]]:
         found = client.list_queues(application_name=application_name)
@@ -73,7 +73,7 @@ def list_(target: Target, application_name: str | None, as_json: bool | None) ->
 @on_database
 @form
 def show(target: Target, name: str, as_json: bool | None) -> None:
-    """Print one queue: its limits, and how many workflows wait and run in it."""
+    """Print one queue: its limits, what waits and runs in it."""
 
     def work(client: DBOSClient) -> dict[str, Any]:
         queue = client.retrieve_queue(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .._store import address, admin
-from .database import on_database, saying
+from .database import confirmed, on_database, saying
 from .groups import example
 from .settings import Target
 
@@ -20,8 +20,7 @@ def command(target: Target, yes: bool) -> None:
     with saying(target, prefix):
         place = address.parse(target.url)
     question = f"This deletes {place.masked()} with every workflow and its history. Go on?"
-    if not yes and not click.confirm(question):
-        click.echo("Operation cancelled.")
+    if not yes and not confirmed(question):
         return
     with saying(target, prefix):
         admin.reset(place, target.schema, truncate=False)

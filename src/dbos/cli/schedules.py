@@ -30,7 +30,7 @@ COLUMNS = (
 
 @click.group(cls=Group, aliases={"get": "show"})
 def command() -> None:
-    """Look at schedules, pause and resume them, run them now or for times past."""
+    """Look at schedules, pause, resume and run them."""
 
 
 @example("dbos schedule list --status PAUSED")
@@ -99,7 +99,7 @@ def resume(target: Target, name: str) -> None:
 @on_database
 @form
 def trigger(target: Target, name: str, as_json: bool | None) -> None:
-    """Run a schedule's workflow now, whatever its times, and print the workflow's id."""
+    """Run a schedule's workflow now, and print its id."""
     handle = run(target, lambda client: client.trigger_schedule(name))
     if wants_json(as_json):
         emit_json({"workflow_id": handle.workflow_id})
@@ -115,9 +115,10 @@ def trigger(target: Target, name: str, as_json: bool | None) -> None:
 @on_database
 @form
 def backfill(target: Target, name: str, start: str, end: str, as_json: bool | None) -> None:
-    """Run a schedule's workflow for every time between START and END, and print the workflows' ids.
+    """Run a schedule's workflow for times that have passed.
 
-    Times are ISO 8601, of UTC unless they say otherwise. What has run already is not run again.
+    They are all its times between START and END; prints the workflows' ids. Times are ISO 8601, of UTC unless they
+    say otherwise. What has run already is not run again.
     """
     first, last = _moment(start), _moment(end)
     handles = run(target, lambda client: client.backfill_schedule(name, first, last))

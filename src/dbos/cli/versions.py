@@ -27,7 +27,7 @@ COLUMNS = (
 @click.group(cls=Group, invoke_without_command=True, aliases={"set": "set-latest"})
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Print the version of the command; list an application's versions, and say which is the latest."""
+    """Print the command's version; list an application's."""
     if ctx.invoked_subcommand is None:
         if ctx.info_name == "versions":
             ctx.fail("Missing command.")
@@ -49,7 +49,10 @@ def list_(target: Target, as_json: bool | None) -> None:
 @click.argument("name")
 @on_database
 def set_latest(target: Target, name: str) -> None:
-    """Make a version the latest: new work of schedules and queues without a version goes to it."""
+    """Make a version the latest.
+
+    Processes of that version run the work that names none: new runs of schedules, and what clients enqueue.
+    """
 
     def work(client: DBOSClient) -> None:
         if all(version["version_name"] != name for version in client.list_application_versions()):

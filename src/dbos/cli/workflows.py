@@ -1,42 +1,35 @@
-"""`dbos workflow`: look at workflows, cancel and resume them."""
+"""`dbos workflow`: look at workflows, watch them, cancel, resume, fork and delete them.
+
+Leaves those that wait in queues to `waiting`, and what goes on while one looks to `watching`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._model.status import WorkflowStatusString
+from . import watching
+from .columns import STATUSES, STEPS, WORKFLOWS
 from .database import on_database, run
 from .groups import Group, example
-from .printing import Column, emit, emit_one, form, lasting, moment, wants_json
+from .printing import emit, emit_one, form, wants_json, working
 from .settings import Target
+from .waiting import waiting
+from .watching import every
 
-STATUSES = [status.value for status in WorkflowStatusString]
+if TYPE_CHECKING:
+    from .._client import DBOSClient
+    from .._model.records import WorkflowStatus
 
-COLUMNS = (
-    Column("WORKFLOW ID", lambda one: one.workflow_id),
-    Column("STATUS", lambda one: one.status),
-    Column("NAME", lambda one: one.name),
-    Column("QUEUE", lambda one: one.queue_name, 2),
-    Column("CREATED", lambda one: moment(one.created_at), 1),
-    Column("TOOK", lambda one: lasting(one.dequeued_at or one.created_at, one.completed_at), 3),
-    Column("VERSION", lambda one: one.app_version, 5),
-    Column("EXECUTOR", lambda one: one.executor_id, 4),
-)
-STEP_COLUMNS = (
-    Column("STEP", lambda one: one["function_id"]),
-    Column("NAME", lambda one: one["function_name"]),
-    Column("STARTED", lambda one: moment(one["started_at_epoch_ms"]), 1),
-    Column("TOOK", lambda one: lasting(one["started_at_epoch_ms"], one["completed_at_epoch_ms"])),
-    Column("CHILD", lambda one: one["child_workflow_id"], 3),
-    Column("OUTPUT", lambda one: one["output"] if one["error"] is None else one["error"], 2),
-)
+NOTHING = "No workflows."
 
 
 @click.group(cls=Group)
 def command() -> None:
-    """Look at workflows, cancel and resume them."""
+    """Look at workflows, watch, cancel and fork them."""
 
 
 @example("dbos workflow list --status ERROR --sort-desc", "dbos workflow list --name checkout --json | jq length")
@@ -52,12 +45,21 @@ def command() -> None:
 @click.option("-a", "--application-name", help="Of this application, or of none.")
 @click.option("-d", "--sort-desc", is_flag=True, help="Youngest first.")
 @click.option("-o", "--offset", type=int, help="Leave out so many.")
+@click.option("-w", "--watch", is_flag=True, help="Print them again whenever they change, until Ctrl-C.")
+@every
 @form
-def list_(target: Target, as_json: bool | None, **given: Any) -> None:
+def list_(target: Target, as_json: bool | None, watch: bool, interval: float, **given: Any) -> None:
     """Print workflows, the oldest first."""
     payloads = wants_json(as_json)  # a table does not show them
-    found = run(target, lambda client: client.list_workflows(load_input=payloads, load_output=payloads, **given))
-    emit(as_json, found, COLUMNS, "No workflows.")
+
+    def read(client: DBOSClient) -> list[WorkflowStatus]:
+        found: list[WorkflowStatus] = client.list_workflows(load_input=payloads, load_output=payloads, **given)
+        return found
+
+    if watch:
+        run(target, lambda client: watching.repeat(lambda: read(client), as_json, WORKFLOWS, NOTHING, interval))
+    else:
+        emit(as_json, run(target, read), WORKFLOWS, NOTHING)
 
 
 @example("dbos workflow get 4f2c9c0e-checkout")
@@ -78,7 +80,7 @@ def get(target: Target, workflow_id: str, as_json: bool | None) -> None:
 def steps(target: Target, workflow_id: str, as_json: bool | None) -> None:
     """Print what a workflow's steps recorded."""
     found = run(target, lambda client: client.list_workflow_steps(workflow_id))
-    emit(as_json, found, STEP_COLUMNS, "No steps yet.")
+    emit(as_json, found, STEPS, "No steps yet.")
 
 
 @example("dbos workflow cancel 4f2c9c0e-checkout")
@@ -97,3 +99,93 @@ def cancel(target: Target, workflow_id: str) -> None:
 def resume(target: Target, workflow_id: str) -> None:
     """Put a workflow back to work from its last completed step."""
     run(target, lambda client: client.resume_workflow(workflow_id))
+
+
+@example("dbos workflow fork 4f2c9c0e-checkout --step 3 --application-version 1.4.1")
+@command.command("fork")
+@click.argument("workflow_id")
+@click.option("-S", "--step", type=int, default=1, show_default=True, help="The first step that runs again.")
+@click.option("-f", "--forked-workflow-id", help="The new workflow's id.  [default: a random one]")
+@click.option("-v", "--application-version", help="The version that is to run it.  [default: any]")
+@on_database
+@form
+def fork(
+    target: Target,
+    workflow_id: str,
+    step: int,
+    forked_workflow_id: str | None,
+    application_version: str | None,
+    as_json: bool | None,
+) -> None:
+    """Start a new workflow from a step of another one, and print it."""
+    emit_one(
+        as_json, run(target, lambda client: _fork(client, workflow_id, step, forked_workflow_id, application_version))
+    )
+
+
+@example("dbos workflow restart 4f2c9c0e-checkout")
+@command.command("restart")
+@click.argument("workflow_id")
+@click.option("-f", "--forked-workflow-id", help="The new workflow's id.  [default: a random one]")
+@click.option("-v", "--application-version", help="The version that is to run it.  [default: any]")
+@on_database
+@form
+def restart(
+    target: Target,
+    workflow_id: str,
+    forked_workflow_id: str | None,
+    application_version: str | None,
+    as_json: bool | None,
+) -> None:
+    """Run a workflow again from the beginning, as a new one.
+
+    Prints the new one. This is fork with --step 1.
+    """
+    emit_one(
+        as_json, run(target, lambda client: _fork(client, workflow_id, 1, forked_workflow_id, application_version))
+    )
+
+
+@example("dbos workflow delete 4f2c9c0e-checkout --delete-children")
+@command.command("delete")
+@click.argument("workflow_id")
+@click.option("--delete-children", is_flag=True, help="Delete the workflows it started too, and so on down.")
+@on_database
+def delete(target: Target, workflow_id: str, delete_children: bool) -> None:
+    """Delete a workflow with its steps, messages, events and streams. This cannot be undone."""
+
+    def work(client: DBOSClient) -> None:
+        client.retrieve_workflow(workflow_id)  # which says so when there is none
+        client.delete_workflow(workflow_id, delete_children=delete_children)
+
+    with working("Deleting"):
+        run(target, work)
+
+
+@example("dbos workflow watch 4f2c9c0e-checkout", "dbos workflow watch 4f2c9c0e-checkout --json | jq .function_name")
+@command.command("watch")
+@click.argument("workflow_id")
+@on_database
+@every
+@form
+def watch(target: Target, workflow_id: str, interval: float, as_json: bool | None) -> None:
+    """Show a workflow's steps as they complete, until it ends.
+
+    The exit code says how it ended: 0 with success, 1 otherwise. As JSON, each step is a line when it completes, and
+    the workflow is the last line.
+    """
+    ended = run(target, lambda client: watching.follow(client, workflow_id, as_json, STEPS, interval))
+    if ended.status != "SUCCESS":
+        sys.exit(1)
+
+
+command.add_command(waiting)
+
+
+def _fork(client: DBOSClient, workflow_id: str, step: int, new_id: str | None, version: str | None) -> WorkflowStatus:
+    """Fork a workflow and return the status of the fork."""
+    from .._engine.options import SetWorkflowID
+
+    with SetWorkflowID(new_id) if new_id else nullcontext():
+        forked: WorkflowStatus = client.fork_workflow(workflow_id, step, application_version=version).get_status()
+    return forked

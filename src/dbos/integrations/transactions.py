@@ -119,6 +119,19 @@ async def run_transaction(
     return await database.run(node, Call(name, level, fn, args, kwargs))
 
 
+def migrate_application(url: str, schema: str) -> None:
+    """Create an application database if it is missing, and bring `transaction_outputs` in it up to date (CLI-28)."""
+    where = address.parse(url)
+    if where.dialect == "postgres":
+        create_database(where)
+    table = Table(where.dialect, None if where.dialect == "sqlite" else schema)
+    engine = blocking_engine(url, None)
+    try:
+        checkpoints.in_one_transaction(engine, table, lambda connection: migrate(connection, table))
+    finally:
+        engine.dispose()
+
+
 def migrate(connection: Connection, table: Table) -> None:
     """Create `transaction_outputs`, or add what an old one lacks (TXN-9)."""
     name = table.qualified("transaction_outputs")

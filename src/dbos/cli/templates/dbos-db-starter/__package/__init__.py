@@ -1,0 +1,1 @@
+"""A server that greets: `main` is the program, `schema` its table."""
