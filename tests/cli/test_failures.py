@@ -17,6 +17,12 @@ READING = [
     ("workflow", "steps", "a"),
     ("workflow", "cancel", "a"),
     ("workflow", "resume", "a"),
+    ("workflow", "fork", "a"),
+    ("workflow", "restart", "a"),
+    ("workflow", "delete", "a"),
+    ("workflow", "watch", "a"),
+    ("workflow", "list", "--watch"),
+    ("workflow", "queue", "list"),
     ("queue", "list"),
     ("queue", "show", "a"),
     ("queue", "delete", "a"),
@@ -31,6 +37,7 @@ READING = [
     ("version", "list"),
     ("version", "set-latest", "a"),
     ("executor", "list"),
+    ("rename-application", "-f", "shop", "-t", "store", "-y"),
 ]
 DRIVERS = ("psycopg", "sqlalche", "sqlite3", "OperationalError", "Traceback", "[SQL", "LINE ")
 
@@ -64,7 +71,10 @@ def test_no_usable_url(bare, arguments):
         assert plainly(bare.refusal(*arguments, "-s", wrong))
 
 
-@pytest.mark.parametrize("arguments", [("workflow", "list"), ("queue", "list"), ("schedule", "pause", "a")])
+@pytest.mark.rules("CLI-14")
+@pytest.mark.parametrize(
+    "arguments", [one for one in READING if "0 0 * * *" not in one and one[0] != "executor"], ids=" ".join
+)
 def test_a_database_without_tables(bare, empty, arguments):
     refusal = bare.refusal(*arguments, "-s", empty)
     assert plainly(refusal) and "has no tables of DBOS" in refusal and "dbos migrate" in refusal
@@ -73,14 +83,52 @@ def test_a_database_without_tables(bare, empty, arguments):
 @pytest.fixture
 def empty(db: Any) -> str:
     """A database without tables."""
-    for name in ("workflow_schedules", "queues", "workflow_status"):
+    for name in ("workflow_schedules", "queues", "operation_outputs", "workflow_status", "application_versions"):
         db.execute(f"drop table {{{name}}}" + ("" if db.dialect == "sqlite" else " cascade"))
-    return db.url
+    return str(db.url)
 
 
 def with_password(url: str, database: str) -> str:
     parts = urlsplit(url)
     return f"postgresql://{parts.username}:s3cret@{parts.hostname}:{parts.port}/{database}"
+
+
+# --- ids that are not there
+
+UNKNOWN = [
+    "workflow get", "workflow resume", "workflow fork", "workflow restart", "workflow delete", "workflow watch",
+    "queue show", "queue delete", "schedule show", "schedule pause", "schedule resume", "schedule trigger",
+    "schedule delete", "schedule preview", "version set-latest",
+]  # fmt: skip
+
+
+@pytest.mark.rules("CLI-4", "CLI-44", "CLI-46")
+@pytest.mark.parametrize("words", UNKNOWN)
+def test_an_unknown_id(command, words):
+    refusal = command.refusal(*words.split(), "nosuch")
+    assert plainly(refusal) and "nosuch" in refusal
+
+
+@pytest.mark.rules("CLI-46")
+def test_cancelling_what_is_not_there_and_asking_for_its_steps(command):
+    assert command("workflow", "cancel", "nosuch").output == ""
+    assert command.json("workflow", "steps", "nosuch") == []
+
+
+# --- what the library logs
+
+
+@pytest.mark.rules("CLI-5")
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_the_librarys_talk_is_heard_when_migrating_only(process, db):
+    missing = f"{db.url}_new"
+    migrated = process("migrate", "-s", missing)
+    assert (migrated.returncode, "Creating the system database" in migrated.stderr) == (0, True)
+    for arguments in (("workflow", "list"), ("reset", "-y")):
+        assert process(*arguments, "-s", missing).stderr == ""
+
+
+# --- a reader that goes away
 
 
 @pytest.mark.parametrize("arguments", ["workflow list --limit 100000", "workflow list --table", "--help"])

@@ -201,6 +201,7 @@ def test_declining_a_renaming_changes_nothing(bare, shop):
 @pytest.mark.rules("CLI-41", "CLI-42")
 def test_renamings_that_make_no_sense(bare, shop):
     assert "Nothing to re-own" in bare.refusal("rename-application", "-t", "store", "-s", shop, code=2)
+    assert "Nothing to re-own" in bare.refusal("rename-application", "-f", "", "-t", "store", "-s", shop, code=2)
     bare.refusal("rename-application", "-f", "shop", "-s", shop, code=2)
     for to, size, why in (("No!", "1", "Invalid application name"), ("shop", "1", "already"), ("store", "0", "batch")):
         arguments = ("-f", "shop", "-t", to, "--batch-size", size, "-y", "-s", shop)

@@ -125,7 +125,7 @@ def test_forking(command, ran):
     assert [step["function_id"] for step in command.json("workflow", "steps", "again")] == [1]
     assert "nosuch" in command.refusal("workflow", "fork", "nosuch")
     refusal = command.refusal("workflow", "fork", "done", "-f", "again")
-    assert "in use" in refusal and "psycopg" not in refusal and "sqlite3" not in refusal
+    assert refusal == "Error: DBOS Error: workflow id already in use: again\n"
 
 
 @pytest.mark.rules("CLI-3")

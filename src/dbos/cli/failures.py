@@ -25,7 +25,7 @@ def explained(error: BaseException, target: Target | None) -> str:
     """Return one message, without a driver's class names, SQL or passwords."""
     url = _url(target)
     cause = getattr(error, "orig", None) or error
-    text = _driver(cause, url, target) if _from_driver(cause) else _own(error)
+    text = _driver(cause, url, target) if _from_driver(cause) else _own(cause)
     return _without_password(text, url)
 
 

@@ -30,12 +30,11 @@ def command(
 
     If it is interrupted, run it again: it goes on. Prints how many rows of each kind have moved, as JSON.
     """
-    if old_name is None and not adopt_unclaimed_rows:
+    if not old_name and not adopt_unclaimed_rows:
         raise click.UsageError("Nothing to re-own: give --from, --adopt-unclaimed-rows, or both.")
-    whose = " and ".join(
-        [*([f"everything of {old_name!r}"] if old_name is not None else [])]
-        + [*(["everything that belongs to no application"] if adopt_unclaimed_rows else [])]
-    )
+    owned = [f"everything of {old_name!r}"] if old_name else []
+    free = ["everything that belongs to no application"] if adopt_unclaimed_rows else []
+    whose = " and ".join([*owned, *free])
     if not yes and not confirmed(f"This gives {whose} to {new_name!r}. Go on?"):
         return
     with working("Renaming"):
