@@ -29,6 +29,7 @@ from ._ops import (
     metrics,
     outside,
     queues,
+    retention,
     schedules,
     search,
     sharing,
@@ -301,6 +302,10 @@ class DBOSClient:
     export_workflow_async = verb_async(transfer.export_workflow)
     import_workflow = verb(transfer.import_workflow)
     import_workflow_async = verb_async(transfer.import_workflow)
+    garbage_collect = verb(retention.garbage_collect)
+    garbage_collect_async = verb_async(retention.garbage_collect)
+    global_timeout = verb(retention.global_timeout)
+    global_timeout_async = verb_async(retention.global_timeout)
 
     # --- queues
     register_queue = verb(outside.register_queue, warn=True)

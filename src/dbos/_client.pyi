@@ -718,6 +718,68 @@ class DBOSClient:
             client.import_workflow(exported)
         """
 
+    def garbage_collect(
+        self,
+        cutoff_epoch_timestamp_ms: int | None = None,
+        rows_threshold: int | None = None,
+        *,
+        batch_size: int | None = 10000,
+    ) -> int:
+        """Delete finished workflows that were created before a time, or are not among the newest, and return how many.
+
+        The cutoff is in epoch milliseconds; `rows_threshold` is how many of the newest workflows stay; with both, the later
+        cutoff counts, with neither nothing is deleted. Only workflows of this application and unclaimed ones go. A finished
+        child stays as long as its parent, or a fork of that, is not finished and may still read its result.
+
+        What goes goes for good, at most `batch_size` workflows in a transaction, or all in one with None. An interrupted
+        run has deleted what it has deleted: repeat it.
+
+        Raises `ValueError` for a `batch_size` or `rows_threshold` below 1.
+
+            week_ago = datetime.now(timezone.utc) - timedelta(days=7)
+            client.garbage_collect(int(week_ago.timestamp() * 1000), rows_threshold=100_000)
+        """
+
+    async def garbage_collect_async(
+        self,
+        cutoff_epoch_timestamp_ms: int | None = None,
+        rows_threshold: int | None = None,
+        *,
+        batch_size: int | None = 10000,
+    ) -> int:
+        """Delete finished workflows that were created before a time, or are not among the newest, and return how many.
+
+        The cutoff is in epoch milliseconds; `rows_threshold` is how many of the newest workflows stay; with both, the later
+        cutoff counts, with neither nothing is deleted. Only workflows of this application and unclaimed ones go. A finished
+        child stays as long as its parent, or a fork of that, is not finished and may still read its result.
+
+        What goes goes for good, at most `batch_size` workflows in a transaction, or all in one with None. An interrupted
+        run has deleted what it has deleted: repeat it.
+
+        Raises `ValueError` for a `batch_size` or `rows_threshold` below 1.
+
+            week_ago = datetime.now(timezone.utc) - timedelta(days=7)
+            client.garbage_collect(int(week_ago.timestamp() * 1000), rows_threshold=100_000)
+        """
+
+    def global_timeout(self, cutoff_epoch_timestamp_ms: int) -> int:
+        """Cancel every workflow that is not finished and was created at a time or before; return how many.
+
+        The cutoff is in epoch milliseconds. Only workflows of this application and unclaimed ones are cancelled.
+
+            day_ago = datetime.now(timezone.utc) - timedelta(days=1)
+            client.global_timeout(int(day_ago.timestamp() * 1000))
+        """
+
+    async def global_timeout_async(self, cutoff_epoch_timestamp_ms: int) -> int:
+        """Cancel every workflow that is not finished and was created at a time or before; return how many.
+
+        The cutoff is in epoch milliseconds. Only workflows of this application and unclaimed ones are cancelled.
+
+            day_ago = datetime.now(timezone.utc) - timedelta(days=1)
+            client.global_timeout(int(day_ago.timestamp() * 1000))
+        """
+
     def register_queue(
         self,
         name: str,

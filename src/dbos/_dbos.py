@@ -34,6 +34,7 @@ from ._ops import (
     metrics,
     patches,
     queues,
+    retention,
     schedules,
     search,
     steps,
@@ -254,6 +255,10 @@ class DBOS:
     export_workflow_async = verb_async(transfer.export_workflow)
     import_workflow = verb(transfer.import_workflow)
     import_workflow_async = verb_async(transfer.import_workflow)
+    garbage_collect = verb(retention.garbage_collect)
+    garbage_collect_async = verb_async(retention.garbage_collect)
+    global_timeout = verb(retention.global_timeout)
+    global_timeout_async = verb_async(retention.global_timeout)
 
     # --- counting
     get_workflow_aggregates = verb(metrics.get_workflow_aggregates)

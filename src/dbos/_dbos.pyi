@@ -1056,6 +1056,70 @@ class DBOS:
         """
 
     @staticmethod
+    def garbage_collect(
+        cutoff_epoch_timestamp_ms: int | None = None,
+        rows_threshold: int | None = None,
+        *,
+        batch_size: int | None = 10000,
+    ) -> int:
+        """Delete finished workflows that were created before a time, or are not among the newest, and return how many.
+
+        The cutoff is in epoch milliseconds; `rows_threshold` is how many of the newest workflows stay; with both, the later
+        cutoff counts, with neither nothing is deleted. Only workflows of this application and unclaimed ones go. A finished
+        child stays as long as its parent, or a fork of that, is not finished and may still read its result.
+
+        What goes goes for good, at most `batch_size` workflows in a transaction, or all in one with None. An interrupted
+        run has deleted what it has deleted: repeat it.
+
+        Raises `ValueError` for a `batch_size` or `rows_threshold` below 1.
+
+            week_ago = datetime.now(timezone.utc) - timedelta(days=7)
+            DBOS.garbage_collect(int(week_ago.timestamp() * 1000), rows_threshold=100_000)
+        """
+
+    @staticmethod
+    async def garbage_collect_async(
+        cutoff_epoch_timestamp_ms: int | None = None,
+        rows_threshold: int | None = None,
+        *,
+        batch_size: int | None = 10000,
+    ) -> int:
+        """Delete finished workflows that were created before a time, or are not among the newest, and return how many.
+
+        The cutoff is in epoch milliseconds; `rows_threshold` is how many of the newest workflows stay; with both, the later
+        cutoff counts, with neither nothing is deleted. Only workflows of this application and unclaimed ones go. A finished
+        child stays as long as its parent, or a fork of that, is not finished and may still read its result.
+
+        What goes goes for good, at most `batch_size` workflows in a transaction, or all in one with None. An interrupted
+        run has deleted what it has deleted: repeat it.
+
+        Raises `ValueError` for a `batch_size` or `rows_threshold` below 1.
+
+            week_ago = datetime.now(timezone.utc) - timedelta(days=7)
+            DBOS.garbage_collect(int(week_ago.timestamp() * 1000), rows_threshold=100_000)
+        """
+
+    @staticmethod
+    def global_timeout(cutoff_epoch_timestamp_ms: int) -> int:
+        """Cancel every workflow that is not finished and was created at a time or before; return how many.
+
+        The cutoff is in epoch milliseconds. Only workflows of this application and unclaimed ones are cancelled.
+
+            day_ago = datetime.now(timezone.utc) - timedelta(days=1)
+            DBOS.global_timeout(int(day_ago.timestamp() * 1000))
+        """
+
+    @staticmethod
+    async def global_timeout_async(cutoff_epoch_timestamp_ms: int) -> int:
+        """Cancel every workflow that is not finished and was created at a time or before; return how many.
+
+        The cutoff is in epoch milliseconds. Only workflows of this application and unclaimed ones are cancelled.
+
+            day_ago = datetime.now(timezone.utc) - timedelta(days=1)
+            DBOS.global_timeout(int(day_ago.timestamp() * 1000))
+        """
+
+    @staticmethod
     def get_workflow_aggregates(
         *,
         group_by_status: bool = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._error import DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
@@ -25,8 +26,8 @@ class Keeper(Protocol):
     async def finish(self, node: Any, io: Io, run: Run) -> None:
         """Forget a run whose body has ended, while it is still ours (DS-29)."""
 
-    async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
-        """Forget the checkpoints of a workflow from a step on (DS-31)."""
+    async def forget(self, io: Io, workflow_ids: Sequence[str], from_step_id: int) -> None:
+        """Forget the checkpoints of workflows from a step on (DS-31); from step 0 all (MGT-50)."""
 
 
 # They outlive DBOS, as the registry does: a datasource may be older than it (DS-9).
@@ -46,7 +47,18 @@ def clear() -> None:
 async def forget(io: Io, workflow_id: str, from_step_id: int) -> None:
     """Drop the checkpoints of a workflow from a step on, everywhere; call it before rewinding the system database."""
     for keeper in list(_keepers):
-        await keeper.forget(io, workflow_id, from_step_id)
+        await keeper.forget(io, [workflow_id], from_step_id)
+
+
+async def forget_deleted(io: Io, workflow_ids: Sequence[str]) -> None:
+    """Drop all checkpoints of workflows that have been deleted; that this fails does not bring them back."""
+    for keeper in list(_keepers) if workflow_ids else ():
+        try:
+            await keeper.forget(io, workflow_ids, 0)
+        except Exception as error:
+            logger.warning(
+                "The checkpoints of %d deleted workflows in %s were left behind: %s", len(workflow_ids), keeper, error
+            )
 
 
 async def finish(node: Any, io: Io, run: Run) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .._engine import datasources
 from .._engine.color import Io
 from .._engine.options import check_shard_key
-from .._engine.runtime import Node
+from .._engine.runtime import Node, Runtime
 from .._engine.transact import transact
 from .._store import deletion
 from .._store.database import Session
@@ -30,6 +31,8 @@ async def delete_workflows(
 
     await transact(node, io, "DBOS.deleteWorkflow", work)
     node.deleted_here(deleted)
+    if isinstance(node, Runtime):
+        await datasources.forget_deleted(io, [one.workflow_id for one in deleted])
 
 
 async def delete_workflow(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -208,11 +208,11 @@ class AsyncSQLAlchemyDatasource(Datasource):
     async def finish(self, node: Any, io: Io, run: Run) -> None:
         """Forget a run whose body has ended; a plain workflow, which cannot await, leaves its rows (DS-29)."""
         if io.looping:
-            await self._drop(run.workflow_id, 0, functools.partial(confirm, node, io, run))
+            await self._drop([run.workflow_id], 0, functools.partial(confirm, node, io, run))
 
-    async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
-        """Forget a workflow's outcomes from a step on (DS-31); a blocking caller waits for a loop to do it."""
-        unwrap(await io.call(self._drop, (workflow_id, from_step_id, unchecked), {}))
+    async def forget(self, io: Io, workflow_ids: Sequence[str], from_step_id: int) -> None:
+        """Forget workflows' outcomes from a step on (DS-31); a blocking caller waits for a loop to do it."""
+        unwrap(await io.call(self._drop, (workflow_ids, from_step_id, unchecked), {}))
 
 
 async def _in_one_transaction(engine: AsyncEngine, table: Table, *works: Callable[[Any], None]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,11 @@ class Step:
     workflow_id: str
     step_id: int
     name: str
+
+
+def from_step(workflow_ids: Sequence[str], from_step_id: int) -> list[dict[str, Any]]:
+    """Return the parameters of `forget`, for each workflow."""
+    return [{"workflow_id": workflow_id, "from_step_id": from_step_id} for workflow_id in workflow_ids]
 
 
 def migrate(connection: Connection, table: Table) -> None:

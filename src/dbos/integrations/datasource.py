@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
@@ -27,7 +27,7 @@ from .._error import DBOSException
 from .._model.outcome import unwrap
 from .._model.serialize import Codec, PickleSerializer, Serializer
 from . import checkpoints
-from .checkpoints import Table
+from .checkpoints import Table, from_step
 from .engines import blocking_engine, check_sessions
 from .exactly_once import BLOCKING, BlockingPort, Call, Place, Port, check_isolation, lenient, transact
 
@@ -84,11 +84,12 @@ class Datasource:
             )
         return Call(name, isolation, fn, args, kwargs)
 
-    async def _drop(self, workflow_id: str, from_step_id: int, check: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _drop(
+        self, workflow_ids: Sequence[str], from_step_id: int, check: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         """Delete outcomes, unless what is checked after it rolls that back (TXN-8)."""
         async with self._port.transaction(lenient(self._port)) as session:
-            key = {"workflow_id": workflow_id, "from_step_id": from_step_id}
-            await self._port.execute(session, self._table.forget, key)
+            await self._port.execute(session, self._table.forget, from_step(workflow_ids, from_step_id))
             await check()
 
 
@@ -269,11 +270,11 @@ class SQLAlchemyDatasource(Datasource):
 
     async def finish(self, node: Any, io: Io, run: Run) -> None:
         """Forget a run whose body has ended (DS-29)."""
-        await io.query(run_now, self._drop(run.workflow_id, 0, functools.partial(confirm, node, node.blocking, run)))
+        await io.query(run_now, self._drop([run.workflow_id], 0, functools.partial(confirm, node, node.blocking, run)))
 
-    async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
-        """Forget a workflow's outcomes from a step on (DS-31)."""
-        await io.query(run_now, self._drop(workflow_id, from_step_id, unchecked))
+    async def forget(self, io: Io, workflow_ids: Sequence[str], from_step_id: int) -> None:
+        """Forget workflows' outcomes from a step on (DS-31)."""
+        await io.query(run_now, self._drop(workflow_ids, from_step_id, unchecked))
 
 
 _for_application = threading.Lock()

@@ -50,8 +50,8 @@ class Port(Protocol):
     async def flush(self, session: Any) -> None:
         """Send what the session holds back, so that generated keys and defaults are there."""
 
-    async def execute(self, session: Any, sql: str, parameters: dict[str, Any]) -> Any:
-        """Run one statement in the session's transaction."""
+    async def execute(self, session: Any, sql: str, parameters: dict[str, Any] | list[dict[str, Any]]) -> Any:
+        """Run one statement in the session's transaction; with a list of parameters, for each."""
 
 
 class Outcomes(Protocol):
@@ -329,7 +329,7 @@ class BlockingPort:
         """Send what the session holds back."""
         session.flush()
 
-    async def execute(self, session: Any, sql: str, parameters: dict[str, Any]) -> Any:
+    async def execute(self, session: Any, sql: str, parameters: dict[str, Any] | list[dict[str, Any]]) -> Any:
         """Run one statement."""
         return session.execute(text(sql), parameters)
 
@@ -354,6 +354,6 @@ class LoopingPort:
         """Send what the session holds back."""
         await session.flush()
 
-    async def execute(self, session: Any, sql: str, parameters: dict[str, Any]) -> Any:
+    async def execute(self, session: Any, sql: str, parameters: dict[str, Any] | list[dict[str, Any]]) -> Any:
         """Run one statement."""
         return await session.execute(text(sql), parameters)

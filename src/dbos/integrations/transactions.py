@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -26,7 +26,7 @@ from .._store import address
 from .._store.address import quote
 from .._store.admin import create_database
 from . import checkpoints
-from .checkpoints import Recorded, Step, Table
+from .checkpoints import Recorded, Step, Table, from_step
 from .engines import blocking_engine
 from .exactly_once import BlockingPort, Call, Place, check_isolation, lenient, transact
 
@@ -87,14 +87,13 @@ class ApplicationDatabase:
     async def finish(self, node: Any, io: Io, run: Run) -> None:
         """Keep the rows of a run that has ended, as ever (DS-29 is about datasources)."""
 
-    async def forget(self, io: Io, workflow_id: str, from_step_id: int) -> None:
-        """Drop a workflow's rows from a step on, for a rewind; from step 0 all, for a deletion (MGT-50)."""
-        await io.query(run_now, self._forget(workflow_id, from_step_id))
+    async def forget(self, io: Io, workflow_ids: Sequence[str], from_step_id: int) -> None:
+        """Drop workflows' rows from a step on, for a rewind; from step 0 all, for a deletion (MGT-50)."""
+        await io.query(run_now, self._forget(workflow_ids, from_step_id))
 
-    async def _forget(self, workflow_id: str, from_step_id: int) -> None:
+    async def _forget(self, workflow_ids: Sequence[str], from_step_id: int) -> None:
         async with self._port.transaction(lenient(self._port)) as session:
-            key = {"workflow_id": workflow_id, "from_step_id": from_step_id}
-            await self._port.execute(session, self._outcomes.forget, key)
+            await self._port.execute(session, self._outcomes.forget, from_step(workflow_ids, from_step_id))
 
     def close(self) -> None:
         """Close every connection."""

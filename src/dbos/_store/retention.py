@@ -1,0 +1,133 @@
+"""Retention: which finished workflows are old enough to go, and which running ones have run for too long.
+
+Walks the status table by key, page by page, so that no statement is long and a run that was interrupted can simply be
+repeated. Leaves deleting to `deletion.py`, cancelling to `workflows.py`, and the loop to the operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._model.status import ACTIVE
+from . import workflows
+from .database import Session
+from .deletion import remove
+
+_TERMINAL = "w.status in ('SUCCESS', 'ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')"
+_MINE = "(w.application_name = :application or w.application_name is null)"
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A finished workflow from before the cutoff."""
+
+    created_at_ms: int
+    workflow_id: str
+    parent_id: str | None
+
+
+def _scope(application_name: str | None) -> str:
+    """Return whose rows an application acts on for itself; nobody's name sees everything (OWN-2)."""
+    return "true" if application_name is None else _MINE
+
+
+def created_at_of_newest(session: Session, application_name: str | None, number: int) -> int | None:
+    """Read when the `number`-th newest workflow was created, None when there are fewer."""
+    row = session.one(
+        f"""
+        select w.created_at
+          from {{workflow_status}} w
+         where {_scope(application_name)}
+         order by w.created_at desc
+         limit 1 offset :before
+        """,
+        application=application_name,
+        before=number - 1,
+    )
+    return None if row is None else int(row[0])
+
+
+def page(session: Session, application_name: str | None, cutoff_ms: int, after: Old | None, size: int) -> list[Old]:
+    """Read the next finished workflows created before the cutoff, the oldest first."""
+    rows = session.rows(
+        f"""
+        select w.created_at, w.workflow_uuid, w.parent_workflow_id
+          from {{workflow_status}} w
+         where w.created_at < :cutoff and w.created_at >= :at and (w.created_at > :at or w.workflow_uuid > :id)
+           and {_TERMINAL} and {_scope(application_name)}
+         order by w.created_at, w.workflow_uuid
+         limit :size
+        """,
+        application=application_name,
+        cutoff=cutoff_ms,
+        at=-(2**63) if after is None else after.created_at_ms,
+        id="" if after is None else after.workflow_id,
+        size=size,
+    )
+    return [Old(*row) for row in rows]
+
+
+def unread(session: Session, old: Sequence[Old]) -> list[str]:
+    """Return the ids of those that nobody who has not ended may still read.
+
+    A workflow that is recovered awaits its children again, and a fork those of its source: they stay. So do sources, by
+    which the children of a fork's fork are known.
+    """
+    wanted = {one.workflow_id for one in old} | {one.parent_id for one in old if one.parent_id is not None}
+    source_of: dict[str, str] = {}
+    live: set[str] = set()
+    level = list(wanted)
+    while level:
+        statuses = workflows.statuses_of(session, level)
+        live.update(workflow_id for workflow_id, status in statuses.items() if status in ACTIVE)
+        forks = _forks(session, level)
+        level = [fork for fork in forks if fork not in source_of and fork not in wanted]
+        source_of.update(forks)
+    reading: set[str] = set()
+    for reader in live:
+        while reader not in reading:
+            reading.add(reader)
+            reader = source_of.get(reader, reader)
+    return [one.workflow_id for one in old if reading.isdisjoint((one.workflow_id, one.parent_id))]
+
+
+def _forks(session: Session, workflow_ids: Sequence[str]) -> dict[str, str]:
+    rows = session.rows(
+        "select workflow_uuid, forked_from from {workflow_status} where forked_from {in:ids}", ids=list(workflow_ids)
+    )
+    return dict(rows)
+
+
+def collect(session: Session, workflow_ids: Sequence[str]) -> list[str]:
+    """Delete those of the given workflows that are finished still: one may have been resumed since (MGT-66)."""
+    rows = session.rows(
+        f"""
+        select w.workflow_uuid
+          from {{workflow_status}} w
+         where w.workflow_uuid {{in:ids}} and {_TERMINAL}
+         order by w.workflow_uuid
+         {{lock:w}}
+        """,
+        ids=list(workflow_ids),
+    )
+    finished = [row[0] for row in rows]
+    remove(session, finished)
+    return finished
+
+
+def cancel_older(session: Session, application_name: str | None, status: str, cutoff_ms: int, size: int) -> list[str]:
+    """Cancel workflows of an active status that were created at the cutoff or before (MGT-68); return which."""
+    rows = session.rows(
+        f"""
+        select w.workflow_uuid
+          from {{workflow_status}} w
+         where w.status = '{status}' and w.created_at <= :cutoff and {_scope(application_name)}
+         limit :size
+         {{lock:w}}
+        """,
+        application=application_name,
+        cutoff=cutoff_ms,
+        size=size,
+    )
+    return workflows.cancel(session, [row[0] for row in rows])
