@@ -38,7 +38,7 @@ def stacked(face: Any, *decorators: Any) -> Any:
     return decorate
 
 
-@pytest.mark.rules("AUTH-1")
+@pytest.mark.rules("AUTH-1", "ATH-9")
 @pytest.mark.parametrize("roles", [["user", "admin"], [], None])
 async def test_user_and_roles_are_captured_and_restored(launch, db, face, roles):
     @face.workflow()
@@ -72,7 +72,7 @@ async def test_the_status_shows_user_and_roles(launch, face):
     assert (status.authenticated_user, status.authenticated_roles, status.assumed_role) == ("alice", ["user"], None)
 
 
-@pytest.mark.rules("AUTH-2")
+@pytest.mark.rules("AUTH-2", "ATH-12")
 async def test_children_and_steps_inherit(launch, db, face):
     @face.step()
     async def step() -> Any:
@@ -92,7 +92,7 @@ async def test_children_and_steps_inherit(launch, db, face):
     assert {row["authenticated_user"] for row in workflow_rows(db)} == {"alice"}
 
 
-@pytest.mark.rules("AUTH-3", "AUTH-4", "AUTH-5", "DEC-21")
+@pytest.mark.rules("AUTH-3", "AUTH-4", "AUTH-5", "DEC-21", "ATH-6", "ATH-7", "ATH-11")
 @pytest.mark.parametrize("above", [True, False])
 async def test_a_call_without_authentication_is_refused_before_anything_is_written(launch, db, face, above):
     async def body() -> None:
@@ -119,7 +119,7 @@ async def test_a_call_without_authentication_is_refused_before_anything_is_writt
     assert workflow_rows(db) == []
 
 
-@pytest.mark.rules("AUTH-4", "ERR-3")
+@pytest.mark.rules("AUTH-4", "ERR-3", "ATH-7")
 async def test_the_refusal_names_the_function(launch, face):
     @face.workflow(name="close_account")
     async def program() -> None: ...
@@ -131,7 +131,7 @@ async def test_the_refusal_names_the_function(launch, face):
     assert caught.value.dbos_error_code == 8
 
 
-@pytest.mark.rules("AUTH-4", "AUTH-5", "DEC-21")
+@pytest.mark.rules("AUTH-4", "AUTH-5", "DEC-21", "ATH-6", "ATH-7", "ATH-8")
 @pytest.mark.parametrize("above", [True, False])
 async def test_the_first_required_role_the_user_has_is_assumed(launch, db, face, above):
     """Hold in both orders and colours (3.4.0 fails when an async function has the roles below the workflow)."""
@@ -158,7 +158,7 @@ async def test_the_first_required_role_the_user_has_is_assumed(launch, db, face,
         assert await face.dbos.get_result(workflow_id) == ("alice", ["user", "admin"], "admin")
 
 
-@pytest.mark.rules("AUTH-3", "DEC-20")
+@pytest.mark.rules("AUTH-3", "DEC-20", "ATH-6")
 @pytest.mark.parametrize("above", [True, False])
 async def test_an_empty_list_asks_nothing(launch, face, above):
     """Ask nothing without a context too (3.4.0 fails there when the list stands above the workflow)."""
@@ -175,7 +175,7 @@ async def test_an_empty_list_asks_nothing(launch, face, above):
         assert await (await face.start(program)).get_result() == 1
 
 
-@pytest.mark.rules("AUTH-3", "DEC-20")
+@pytest.mark.rules("AUTH-3", "DEC-20", "ATH-6")
 def test_a_class_default_holds_unless_a_function_has_its_own(launch):
     @DBOS.default_required_roles(["user"])
     class Account(DBOSConfiguredInstance):
@@ -226,7 +226,7 @@ def test_default_roles_register_the_class(launch):
         assert DBOS.start_workflow(registered.look).get_result() == "one"
 
 
-@pytest.mark.rules("AUTH-6")
+@pytest.mark.rules("AUTH-6", "ATH-10", "ATH-11")
 async def test_a_denied_start_ends_as_an_error(launch, db, face):
     ran: list[int] = []
 
@@ -248,7 +248,7 @@ async def test_a_denied_start_ends_as_an_error(launch, db, face):
     assert ran == []
 
 
-@pytest.mark.rules("AUTH-6", "ST-35")
+@pytest.mark.rules("AUTH-6", "ST-35", "ATH-10")
 async def test_a_denied_dispatch_ends_as_an_error(launch, db, face):
     ran: list[int] = []
 
@@ -315,3 +315,16 @@ def test_a_plain_call_of_a_step_is_not_checked_by_its_classs_roles(launch):
     assert Account().look() == 1
     with DBOSContextSetAuth("bob", ["user"]):
         assert Account().look() == 1
+
+
+@pytest.mark.rules("ATH-13")
+async def test_workflows_are_listed_by_user(launch, face):
+    @face.workflow()
+    async def program() -> None:
+        pass
+
+    launch()
+    for user in ("alice", "bob"):
+        with DBOSContextSetAuth(user, ["user"]), SetWorkflowID(f"of-{user}"):
+            await program()
+    assert [row.workflow_id for row in await face.dbos.list_workflows(user="bob")] == ["of-bob"]

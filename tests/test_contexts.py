@@ -302,7 +302,7 @@ async def test_methods_refuse_a_shard_key(launch, face):
     assert await (await face.dbos.retrieve_workflow("w", shard_key=None)).get_result() == 1
 
 
-@pytest.mark.rules("CTX-45")
+@pytest.mark.rules("CTX-45", "ATH-3")
 def test_ensuring_a_context_keeps_the_one_there_is():
     with DBOSContextEnsure() as outer:
         assert outer is not None
@@ -311,12 +311,15 @@ def test_ensuring_a_context_keeps_the_one_there_is():
         assert not no_context()
 
 
-@pytest.mark.rules("CTX-46", "CTX-47")
+@pytest.mark.rules("CTX-46", "CTX-47", "ATH-2", "ATH-4")
 def test_authentication_is_set_in_the_innermost_scope():
     def now() -> Any:
         return DBOS.authenticated_user, DBOS.authenticated_roles
 
-    with DBOSContextSetAuth("alice", ["user"]):
+    with pytest.raises(AssertionError, match="No DBOS context"):
+        DBOS.set_authentication("alice", ["user"])
+    with DBOSContextSetAuth("alice", ["user"]) as context:
+        assert context.auth.user == "alice"
         assert now() == ("alice", ["user"])
         with DBOSContextSetAuth("bob", None):
             assert now() == ("bob", None)
@@ -345,7 +348,7 @@ async def test_authentication_set_in_a_workflow_ends_with_it(launch, face):
         assert (DBOS.authenticated_user, DBOS.authenticated_roles) == ("outer", ["user"])
 
 
-@pytest.mark.rules("CTX-50")
+@pytest.mark.rules("CTX-50", "ATH-5")
 async def test_variables_outside_of_everything(launch, face):
     def variables() -> Any:
         return DBOS.workflow_id, DBOS.step_id, DBOS.step_status, DBOS.shard_key

@@ -11,12 +11,9 @@ from . import _decorators as decorators
 from . import _lifecycle as lifecycle
 from ._engine import color
 from ._engine.context import (
-    Auth,
-    Context,
     StepStatus,
     application_session,
     current,
-    enter,
     require,
     running_workflow_id,
 )
@@ -375,12 +372,10 @@ class DBOS:
     def set_authentication(authenticated_user: str | None, authenticated_roles: list[str] | None) -> None:
         """Set the user and roles of the innermost scope: the enclosing `DBOSContextSetAuth` block, else the context.
 
+        AssertionError where there is no DBOS context.
+
         DBOS.set_authentication("alice", ["user"])
         """
-        here = current()
-        if here is None:
-            here = Context(auth=Auth(authenticated_user, authenticated_roles))
-            enter(here)
-        else:
-            here.auth.user, here.auth.roles = authenticated_user, authenticated_roles
+        here = require("set_authentication")
+        here.auth.user, here.auth.roles = authenticated_user, authenticated_roles
         authenticated(here.auth)

@@ -2200,5 +2200,7 @@ class DBOS:
     def set_authentication(authenticated_user: str | None, authenticated_roles: list[str] | None) -> None:
         """Set the user and roles of the innermost scope: the enclosing `DBOSContextSetAuth` block, else the context.
 
+        AssertionError where there is no DBOS context.
+
         DBOS.set_authentication("alice", ["user"])
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -73,11 +74,17 @@ def instance(cls: type[T], config: Mapping[str, Any], others: Mapping[str, Any])
     global _application
     with _lock:
         if _application is None:
-            settings = resolve({**others, **config} if any(others.values()) else config)
-            _application = _constructed_from(object.__new__(cls), settings)
+            settings = resolve({**_settings_among(others), **config})
+            application = _constructed_from(object.__new__(cls), settings)
+            _attach(application, **{name: app for name, app in others.items() if name in ("fastapi", "flask")})
+            _application = application
             logger.info("Initializing DBOS (%s)", VERSION)
         facade: T = _application.facade
         return facade
+
+
+def _settings_among(others: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in others.items() if value is not None and name not in ("fastapi", "flask")}
 
 
 def _constructed_from(facade: Any, settings: Settings) -> Application:
@@ -93,13 +100,61 @@ def _constructed_from(facade: Any, settings: Settings) -> Application:
     return application
 
 
+def _attach(application: Application, fastapi: Any = None, flask: Any = None) -> None:
+    """Let web applications live with DBOS (WEB-1, WEB-5)."""
+    if fastapi is not None:
+        from .integrations import fastapi as glue
+
+        life = glue.Life(
+            start=lambda: _serve(application),
+            stop=lambda: destroy() if _application is application else None,
+            telemetry=tracer,
+        )
+        glue.attach(fastapi, life)
+    if flask is not None:
+        from .integrations import flask as wsgi_glue
+
+        wsgi_glue.attach(flask, tracer)
+
+
+def _serve(application: Application) -> None:
+    """Launch for a server that starts, if that was not done; its loop is the main loop either way (LOOP-2)."""
+    if _application is not application:
+        return
+    if not application.launched:
+        launch()
+    elif application.runtime is not None:
+        application.runtime.threads.adopt_main_loop()
+
+
 def tracer() -> Tracer | None:
     """Return what makes the application's spans, None when tracing is off."""
     return _application.tracer if _application is not None else None
 
 
+def _forked() -> None:
+    """In a process forked from one that had launched: forget its threads and connections, which are not ours."""
+    global _application, _lock
+    if _application is not None and _application.launched:
+        _parents.append(_application)  # kept, for closing its connections here would end the parent's
+        install(None)
+        _application = None
+        REGISTRY.launched = False
+    _lock = threading.RLock()
+
+
+_parents: list[Application] = []
+if hasattr(os, "register_at_fork"):  # where there are forks
+    os.register_at_fork(after_in_child=_forked)
+
+
 def too_early(function_name: str | None = None) -> DBOSException:
     """Return the error of an operation that comes before construction or launch (LIF-5, LIF-6)."""
+    if _application is None and _parents:
+        return DBOSException(
+            f"{function_name or 'This operation'} needs a DBOS of this process, which was forked from one that had "
+            "launched: construct and launch DBOS after the fork"
+        )
     if _application is None:
         if function_name is not None:
             return DBOSException(f"Function {function_name} invoked before DBOS initialized")
@@ -299,6 +354,7 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     if completion_timeout_sec > 0:
         node.wait_until_idle(completion_timeout_sec)
     node.stopping = True
+    node.cancel_tasks()
     if installed() is node:
         install(None)
     for service in others:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._error import DBOSException
 from .._store.sql import refuse_unstorable
-from .context import Auth, Block, Context, EnqueueDefaults, NextId, with_options
+from .context import Auth, Block, Context, EnqueueDefaults, NextId, require, with_options
 from .runtime import installed
 
 PRIORITIES = range(1, 2**31)
@@ -227,11 +227,7 @@ class DBOSContextEnsure(Block):
     def __enter__(self) -> Context:
         """Return the context of the block."""
         super().__enter__()
-        from .context import current
-
-        here = current()
-        assert here is not None
-        return here
+        return require("the block")
 
 
 class DBOSContextSetAuth(Block):
@@ -250,3 +246,8 @@ class DBOSContextSetAuth(Block):
         auth = Auth(self._user, self._roles)
         authenticated(auth)
         return replace(context, auth=auth)
+
+    def __enter__(self) -> Context:
+        """Return the context of the block."""
+        super().__enter__()
+        return require("the block")

@@ -30,7 +30,7 @@ from .color import Blocking, Io, Looping
 from .context import Run
 from .registry import Registry
 from .slots import Slots
-from .threads import Threads
+from .threads import Threads, running_loop
 
 if TYPE_CHECKING:
     from .._model.config import Settings
@@ -209,6 +209,15 @@ class Runtime(Node):
                 logger.info("Waiting for %d active workflows: %s", len(self.runs), ", ".join(list(self.runs)[:10]))
                 self._idle.wait(min(1.0, left))
         return True
+
+    def cancel_tasks(self) -> None:
+        """Cancel the runs on loops of the application, each in its loop's time: nobody waits for them (LOOP-5)."""
+        for task in list(self.tasks):
+            loop = task.get_loop()
+            if running_loop() is loop:
+                task.cancel()
+            elif not loop.is_closed() and not self.threads.owns(loop):
+                loop.call_soon_threadsafe(task.cancel)
 
     def abandon_runs(self) -> None:
         """Tell everybody who waits for a run of this process that it will not finish here any more (HND-10)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -163,6 +164,8 @@ class Threads:
     def __init__(self, max_threads: int | None) -> None:
         self.pool = Pool(max_threads)
         self._adopted: Any = None
+        # Loops whose default executor is our pool, and what it was before.
+        self._before: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self._main_thread: int | None = None
         self._background: asyncio.AbstractEventLoop | None = None
@@ -184,7 +187,10 @@ class Threads:
 
         loop = asyncio.get_running_loop()
         if loop is not self._adopted:
-            loop.set_default_executor(self.pool)
+            before = getattr(loop, "_default_executor", None)
+            if before is not self.pool:
+                self._before[loop] = before
+                loop.set_default_executor(self.pool)
             self._adopted = loop
 
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -205,6 +211,10 @@ class Threads:
                 )
                 self._background_thread.start()
             return self._background
+
+    def owns(self, loop: object) -> bool:
+        """Tell whether a loop is the background one, which `close` takes care of."""
+        return loop is self._background
 
     def run_on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the target loop and wait for it in this thread."""
@@ -236,7 +246,15 @@ class Threads:
             thread.join(10.0)
             if not thread.is_alive():
                 loop.close()
+        self._give_back()
         self.pool.close()
+
+    def _give_back(self) -> None:
+        """Give loops their former default executor, or a fresh one, so that they can go on without us (LOOP-7)."""
+        for loop, before in list(self._before.items()):
+            if not loop.is_closed() and getattr(loop, "_default_executor", self.pool) is self.pool:
+                loop.set_default_executor(before or ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        self._before.clear()
 
 
 def _cancel_all_and_stop(loop: asyncio.AbstractEventLoop) -> None:

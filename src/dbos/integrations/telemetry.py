@@ -119,9 +119,9 @@ class Telemetry:
             attributes.update(self._named(_who(auth)))
         return attributes
 
-    def handler(self, path: str, facts: dict[str, Any], parent: Any = None) -> OwnSpan:
+    def handler(self, path: str, facts: dict[str, Any]) -> OwnSpan:
         """Begin the span of a web request (OTEL-20)."""
-        return self._begin(path, {"operationType": "handler", **facts}, parent)
+        return self._begin(path, {"operationType": "handler", **facts}, None)
 
     def _begin(self, name: str, facts: dict[str, Any], parent: Context | None) -> OwnSpan:
         return OwnSpan(
@@ -132,17 +132,16 @@ class Telemetry:
         """Note an event on the current span (OT-12)."""
         trace.get_current_span().add_event(name, attributes)
 
-    def note(self, facts: dict[str, Any]) -> None:
-        """Add attributes to the current span, if it is one of ours."""
-        span = trace.get_current_span()
-        scope = getattr(span, "instrumentation_scope", None)
-        if scope is not None and scope.name == TRACER_NAME:
-            span.set_attributes(self._named(facts))
+    def describe(self, span: OwnSpan, facts: dict[str, Any]) -> None:
+        """Add attributes to a span of ours."""
+        span.span.set_attributes(self._named(facts))
 
     def authenticated(self, auth: Auth) -> None:
-        """Say on the current span who acts from now on (ATH-15)."""
-        if auth.user is not None:
-            self.note(_who(auth))
+        """Say on the current span, if it is one of ours, who acts from now on (ATH-15)."""
+        span = trace.get_current_span()
+        scope = getattr(span, "instrumentation_scope", None)
+        if auth.user is not None and scope is not None and scope.name == TRACER_NAME:
+            span.set_attributes(self._named(_who(auth)))
 
     def _named(self, facts: dict[str, Any]) -> dict[str, Any]:
         """Return attributes by the names of the format in force; what has no value or is no scalar is left out
