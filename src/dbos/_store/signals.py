@@ -9,6 +9,10 @@ own commits (`fire`, `tell`), what other processes tell, then the poll. How ofte
 - on SQLite: as soon as a look at the file's version, every 2 to 10 ms, shows that somebody committed;
 - else: adaptive from 5 ms to the configured interval.
 
+The ends of runs are told to other processes only while one of them wants to know: telling all of them to nobody would
+cost a busy process a fifth of its throughput. Whoever waits for a run that it does not run itself says so (`want`), and
+says so again when a process appears (`hello`).
+
 Signals are hints: a waiter reads again after each.
 """
 
@@ -36,6 +40,12 @@ HEARING_POLL_SEC = 60.0
 UNTOLD_FACTOR = 1.25  # with the pulse, an idle process then asks fewer than two statements a second
 RECENT_SEC = 1.0
 
+ON_REQUEST = "run"  # the noun that is told only while somebody wants it
+WANT: tuple[str, str] = ("want", ON_REQUEST)
+HELLO = ("hello", "")
+WANTED_SEC = 2.5 * HEARING_POLL_SEC  # after each request; they are repeated with each poll
+SETTLING_SEC = (0.02, 0.1, 1.0)  # after a request: when to ask for what ended before it was heard
+
 
 class Signals:
     """Waiters by key: ("run", workflow id), ("message", workflow id, topic), ("event", workflow id, key) ..."""
@@ -53,6 +63,8 @@ class Signals:
         self._changed = threading.Condition(self._lock)
         self._newest = 0.0
         self._all_at = 0.0  # monotonic seconds: when to ask for everything at the latest
+        self._requested_at = -HEARING_POLL_SEC  # monotonic seconds: when this process last wanted to be told
+        self._wanted_until = 0.0  # monotonic seconds: until when another process wants to be told
         self._stopping = False
         self._poller: threading.Thread | None = None
         self._listens = listens
@@ -99,6 +111,8 @@ class Signals:
             for key in keys:
                 self._waiters.setdefault(key, []).append(ticket)
             self._newest = time.monotonic()
+            if self._must_request(keys, self._newest):
+                self._all_at = 0.0
             if interval_sec is not None and interval_sec < self._interval_sec:
                 self._intervals[ticket] = max(FASTEST_POLL_SEC, interval_sec)
             self._see_to_poller()
@@ -134,9 +148,12 @@ class Signals:
         self.tell_others(keys)
 
     def tell_others(self, keys: Iterable[Key]) -> None:
-        """Let other processes know. Call it after the commit."""
+        """Let other processes know, if they want to. Call it after the commit."""
         if self._wire is not None:
-            self._wire.tell(keys)
+            wanted = time.monotonic() < self._wanted_until
+            told = [key for key in keys if wanted or key[0] != ON_REQUEST]
+            if told:
+                self._wire.tell(told)
 
     def stop(self) -> None:
         """Wake everybody, for good; stop hearing, telling and polling."""
@@ -164,6 +181,7 @@ class Signals:
         """Pass on what other processes tell; no keys at all: anything may have gone unheard (the wire calls this)."""
         self.fire(keys)
         missed = not keys or any(len(key) == 1 for key in keys)
+        self._hear_of_processes(keys)
         by_noun: dict[str, list[Key]] = {} if keys else {noun: [(noun,)] for noun in self._subscribers}
         for key in keys:
             if key[0] in self._subscribers:
@@ -174,6 +192,28 @@ class Signals:
                 self._newest = time.monotonic()
                 self._changed.notify()
         self._pass_on(by_noun)
+
+    def _hear_of_processes(self, keys: list[Key]) -> None:
+        """Note who wants to be told; a process that appeared knows nothing of it yet, nor do we after a silence."""
+        if not keys and self.hears and self._wire is not None:
+            self._wire.tell([HELLO])
+        if WANT in keys:
+            self._wanted_until = time.monotonic() + WANTED_SEC
+        if not keys or HELLO in keys:
+            with self._lock:
+                self._requested_at = -HEARING_POLL_SEC
+                if self._must_request(self._waiters, time.monotonic()):
+                    self._all_at = 0.0
+                    self._newest = time.monotonic()
+                    self._changed.notify()
+
+    def _must_request(self, keys: Iterable[Key], now: float) -> bool:
+        """Tell whether these keys are of a kind that is told on request, and the last request is too old."""
+        return (
+            self.hears
+            and now - self._requested_at >= HEARING_POLL_SEC
+            and any(key[0] == ON_REQUEST for key in keys)
+        )
 
     def _pass_on(self, by_noun: dict[str, list[Key]]) -> None:
         for noun, keys in by_noun.items():
@@ -234,7 +274,8 @@ class Signals:
             return slower
         everything = everything or not hears
         if everything:
-            self._all_at = now + (HEARING_POLL_SEC if hears else wanted)
+            self._request(now)
+            self._all_at = now + (self._hearing_pause(now) if hears else wanted)
         with self._lock:
             keys = [key for key in self._waiters if everything or key[0] in self._untold]
         found = self._ask(keys)
@@ -245,6 +286,19 @@ class Signals:
         else:
             pause = fastest if found else slower
         return max(pause, 4 * took_sec)  # asking for very many keys must not become the main work
+
+    def _request(self, now: float) -> None:
+        """Say that this process waits for what is told on request only, if it does."""
+        with self._lock:
+            must = self._must_request(self._waiters, now)
+        if must and self._wire is not None:
+            self._requested_at = now
+            self._wire.tell([WANT])
+
+    def _hearing_pause(self, now: float) -> float:
+        """Return how long not to ask while others tell: soon again after a request, which takes its time to arrive."""
+        since = now - self._requested_at
+        return next((due - since for due in SETTLING_SEC if due > since), HEARING_POLL_SEC)
 
     def _ask(self, keys: list[Key]) -> bool:
         """Ask for keys, and look for subscribers; wake whom it concerns, and tell whether there was any news."""

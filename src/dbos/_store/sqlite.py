@@ -61,20 +61,30 @@ class SqliteDatabase(Database):
         self._log_bytes = 0
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
-        self._watch: sqlite3.Connection | None = None
         self._seen_version = -1
+        self._news = False
 
     def look(self) -> bool:
-        """Tell whether another connection has committed since the last look. For one thread, the signals' poller."""
-        try:
-            if self._watch is None:
-                self._watch = self.open()
-            (version,) = self._watch.execute("pragma data_version").fetchone()
-        except sqlite3.Error:
-            return not self.closed  # whoever reads next will say what is wrong
-        changed = bool(version != self._seen_version)
-        self._seen_version = version
-        return changed
+        """Tell whether another connection than the writer has committed since the last look.
+
+        The writer itself is asked: its own commits are no news, those of other processes, clients and engines are.
+        """
+        if self._write_lock.acquire(blocking=False):  # while it writes, it notices by itself
+            try:
+                self._notice(self._open_writer())
+            except (sqlite3.Error, ConnectionLost):
+                return not self.closed  # whoever reads next will say what is wrong
+            finally:
+                self._write_lock.release()
+        news, self._news = self._news, False
+        return news
+
+    def _notice(self, writer: sqlite3.Connection) -> None:
+        """Note whether the file has a version that the writer did not make. The write lock is held."""
+        (version,) = writer.execute("pragma data_version").fetchone()
+        if version != self._seen_version:
+            self._news = True
+            self._seen_version = version
 
     def lane(self) -> Lane:
         """Return the writer as a journal lane: SQLite has one writer, whoever writes."""
@@ -106,9 +116,6 @@ class SqliteDatabase(Database):
             readers, self._readers = self._readers, []
         for reader in readers:
             self.shut(reader)
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            self.shut(watch)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the writer, inside one immediate transaction."""
@@ -118,6 +125,7 @@ class SqliteDatabase(Database):
                 writer.execute("begin immediate")
                 try:
                     self._make_room()
+                    self._notice(writer)
                     result = work(writer)
                     writer.execute("commit")
                 except BaseException:
