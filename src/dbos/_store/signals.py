@@ -209,11 +209,7 @@ class Signals:
 
     def _must_request(self, keys: Iterable[Key], now: float) -> bool:
         """Tell whether these keys are of a kind that is told on request, and the last request is too old."""
-        return (
-            self.hears
-            and now - self._requested_at >= HEARING_POLL_SEC
-            and any(key[0] == ON_REQUEST for key in keys)
-        )
+        return self.hears and now - self._requested_at >= HEARING_POLL_SEC and any(key[0] == ON_REQUEST for key in keys)
 
     def _pass_on(self, by_noun: dict[str, list[Key]]) -> None:
         for noun, keys in by_noun.items():
