@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from programs import until
 
@@ -113,3 +114,64 @@ async def test_a_run_cancelled_by_another_process_learns_of_it_at_once(
     assert status[0]["status"] == "CANCELLED"
     with pytest.raises(Exception, match="cancelled"):
         handle.get_result()
+
+
+@pytest.mark.rules("COM-17")
+def test_a_process_that_comes_later_is_asked_to_tell(db: Any, launch: Callable[..., type[DBOS]]) -> None:
+    launch(**SLOW_POLL)
+    took: list[float] = []
+
+    def wait() -> None:
+        finished_at: Any = DBOS.retrieve_workflow("held", existing_workflow=False).get_result(polling_interval_sec=30.0)
+        took.append(time.time() - finished_at)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    waiting.join(1.5)  # until its first request was made and has been followed up
+    other = Other(db.url)
+    try:
+        other.ask("start", "held")
+        waiting.join(0.5)
+        other.ask("release")
+        waiting.join(30)
+    finally:
+        other.end()
+    assert took[0] < AT_ONCE_SEC
+
+
+@pytest.mark.rules("COM-17")
+def test_the_ends_of_runs_are_told_only_while_somebody_wants_to_know(
+    db: Any, launch: Callable[..., type[DBOS]]
+) -> None:
+    """Telling every end to nobody would cost a busy process a fifth of its throughput."""
+    if db.dialect != "postgres":
+        pytest.skip("on SQLite processes look at the file and tell one another nothing")
+
+    @DBOS.workflow()
+    def brief() -> None:
+        DBOS.set_event("fence", True)
+
+    launch()
+    with psycopg.connect(db.url, autocommit=True) as listening:
+        for channel in ("dbos_signals_channel", "dbos_workflow_events_channel"):
+            listening.execute(f"listen {channel}")
+
+        def told(workflow_id: str) -> list[str]:
+            """Run a workflow, then another: what is told of the second comes after all that is told of the first."""
+            for each in (workflow_id, f"{workflow_id}-after"):
+                with SetWorkflowID(each):
+                    brief()
+            heard: list[str] = []
+            for notice in listening.notifies(timeout=30):
+                heard.append(notice.payload)
+                if notice.payload == f"{workflow_id}-after::fence":
+                    return heard
+            raise AssertionError(f"only {heard} was heard")
+
+        assert not [payload for payload in told("unwanted") if '"run"' in payload]
+        listening.execute("""select pg_notify('dbos_signals_channel', '{"want": ["run"]}')""")
+        deadline = time.monotonic() + 30
+        attempt = 0
+        while not any('"run"' in payload for payload in told(f"wanted-{attempt}")):
+            attempt += 1
+            assert time.monotonic() < deadline
