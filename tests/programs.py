@@ -153,6 +153,13 @@ async def reaches(db: Any, workflow_id: str, status: str) -> None:
     await until(lambda: status_of(db, workflow_id) == status)
 
 
+async def streamed(*args: Any, **kwargs: Any) -> list[Any]:
+    """Read a stream to its end, in either colour."""
+    if looping():
+        return [value async for value in DBOS.read_stream_async(*args, **kwargs)]
+    return list(DBOS.read_stream(*args, **kwargs))
+
+
 class _Records(logging.Handler):
     def __init__(self, records: list[logging.LogRecord]) -> None:
         super().__init__(logging.DEBUG)

@@ -1,72 +1,43 @@
-"""Operations whose commit is done and its reply lost: they are tried again, and have been done once."""
+"""A stream's value whose reply was lost: committed, not acknowledged, written again by the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from programs import step_names, streamed
 
-from dbos import DBOS, SetWorkflowID, testing
+from dbos import SetWorkflowID, testing
 from dbos._store.database import ConnectionLost
 
 
-@pytest.fixture
-def tree(launch) -> Callable[[], None]:
-    """Run a workflow `w` with a child `w-1`."""
+def lose_the_reply() -> None:
+    raise ConnectionLost("the reply was lost")
 
-    @DBOS.workflow(name="child")
-    def child() -> int:
-        return 1
 
-    @DBOS.workflow(name="parent")
-    def parent() -> int:
-        return child()
+@pytest.mark.rules("STR-4", "STR-5", "FT-3", "RV-47")
+@pytest.mark.parametrize("in_step", [False, True])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_value_whose_reply_was_lost_stands_once(
+    launch: Any, db: Any, face: Any, in_step: bool, when: testing.When
+) -> None:
+    async def writes() -> None:
+        for number in range(4):
+            with testing.at_commit(1, lose_the_reply, when=when):
+                await face.dbos.write_stream("s", "the same")
+            with testing.at_commit(1, lose_the_reply, when=when):
+                await face.dbos.write_stream("s", number)
+
+    @face.step(name="step")
+    async def step() -> None:
+        await writes()
+
+    @face.workflow()
+    async def program() -> None:
+        await (step() if in_step else writes())
 
     launch()
-
-    def run() -> None:
-        with SetWorkflowID("w"):
-            parent()
-
-    return run
-
-
-def lose() -> None:
-    """Break the connection, as far as the store can tell."""
-    raise ConnectionLost("broken by the test")
-
-
-@pytest.mark.rules("MGT-61", "EXP-2", "EX-42")
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_an_import_stands(tree, when):
-    tree()
-    exported = DBOS.export_workflow("w", export_children=True)
-    DBOS.delete_workflow("w", delete_children=True)
-    with testing.at_commit(1, lose, when=when):
-        DBOS.import_workflow(exported)
-    assert DBOS.export_workflow("w", export_children=True) == exported
-
-
-@pytest.mark.rules("MGT-51", "EX-42")
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_deletion_stands(tree, db, when):
-    tree()
-    with testing.at_commit(1, lose, when=when):
-        DBOS.delete_workflow("w", delete_children=True)
-    assert db.rows("select * from {workflow_status}") == []
-
-
-@pytest.mark.rules("MGT-50", "EX-42", "COM-4")
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_deletion_in_a_workflow_is_recorded_once(tree, db, when):
-    @DBOS.workflow(name="deleter")
-    def deleter() -> None:
-        with testing.at_commit(1, lose, when=when):
-            DBOS.delete_workflow("w")
-
-    tree()
-    with SetWorkflowID("d"):
-        deleter()
-    rows: list[dict[str, Any]] = db.rows("select * from {operation_outputs} where workflow_uuid = ?", "d")
-    assert [row["function_name"] for row in rows] == ["DBOS.deleteWorkflow"]
+    with SetWorkflowID("w"):
+        await program()
+    assert await streamed("w", "s") == ["the same", 0, "the same", 1, "the same", 2, "the same", 3]
+    assert step_names(db, "w") == ([(1, "step")] if in_step else [(n, "DBOS.writeStream") for n in range(1, 9)])
