@@ -8,6 +8,7 @@ import sys
 import threading
 from typing import Any
 
+import psycopg
 import pytest
 
 if sys.platform == "win32":
@@ -148,8 +149,17 @@ def test_a_reset_asks_and_says_what_will_go(db):
     assert "Operation cancelled." in terminal.plain() and "with every workflow" in terminal.plain()
 
 
-@pytest.mark.rules("CLI-27")
-def test_a_long_operation_shows_that_it_goes_on(tmp_path):
-    terminal = Terminal("migrate", "-s", f"sqlite:///{tmp_path}/new.sqlite")
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_a_long_operation_shows_that_it_goes_on(db, ran):
+    with psycopg.connect(db.url) as other:
+        other.execute("select 1 from dbos.workflow_status for update")
+        terminal = Terminal("workflow", "delete", "done", "-s", db.url)
+        terminal.until("Deleting")
+        other.rollback()
     assert terminal.end() == 0
-    assert "Migrating" in terminal.plain() and "Traceback" not in terminal.seen
+    assert "Traceback" not in terminal.seen
+
+
+def test_a_short_operation_shows_nothing(db, ran):
+    terminal = Terminal("workflow", "delete", "done", "-s", db.url)
+    assert (terminal.end(), terminal.seen) == (0, "")

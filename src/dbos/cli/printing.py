@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from threading import Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -22,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # A gap between the columns of a table.
 GAP = 2
+# How long something may take before a terminal shows that it goes on.
+PATIENCE_SEC = 0.5
 STYLES = {
     "SUCCESS": "green",
     "ERROR": "red",
@@ -145,7 +148,7 @@ def table(found: Iterable[Any], columns: Sequence[Column], width: int) -> Any:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on a terminal that something long goes on, and for how long it has."""
+    """Show on a terminal that something takes long, and how long it has."""
     if not sys.stderr.isatty():
         yield
         return
@@ -153,9 +156,18 @@ def working(what: str) -> Iterator[None]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(what, total=None)
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.add_task(what, total=None)
+    # What is done at once flickers nothing.
+    late = Timer(PATIENCE_SEC, progress.start)
+    late.start()
+    try:
         yield
+    finally:
+        late.cancel()
+        late.join()
+        if progress.live.is_started:
+            progress.stop()
 
 
 def heading(text: str) -> Any:
