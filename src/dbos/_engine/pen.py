@@ -56,23 +56,26 @@ class Turn:
 class Pen:
     """What the writers of one stream in one run know together.
 
-    `offset` is the next one, None before anybody has read it. It may lag behind, never run ahead: a value is put there
+    `offset` is the next one, None while it has not been read. It may lag behind, never run ahead: a value is put there
     only because everything before it is durable, so that a stream has no gaps (STR-3).
     """
 
-    __slots__ = ("_lock", "_writers", "offset", "turn")
+    __slots__ = ("_is_used", "_lock", "_writers", "offset", "turn")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._writers = 0
+        self._is_used = False
         self.offset: int | None = None
         self.turn = Turn()
 
     def begin(self) -> bool:
-        """Count a writer; tell whether it is the only one."""
+        """Count a writer; tell whether it is the only one, and not the first: who else comes is not known of that."""
         with self._lock:
             self._writers += 1
-            return self._writers == 1
+            alone = self._writers == 1 and self._is_used
+            self._is_used = True
+            return alone
 
     def end(self) -> None:
         """Count a writer no longer."""
