@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -97,13 +98,17 @@ def _bash_is_new() -> bool:
     return asked.returncode == 0 and int(asked.stdout) >= 44
 
 
-def test_words_complete(process):
-    import os
-
-    words = {**os.environ, "_DBOS_COMPLETE": "bash_complete", "COMP_WORDS": "dbos workflow re", "COMP_CWORD": "2"}
-    program = "from dbos.cli.cli import app; app(prog_name='dbos')"
-    ran = subprocess.run([sys.executable, "-c", program], env=words, capture_output=True, text=True, timeout=60)
-    assert ran.stdout.splitlines() == ["plain,resume", "plain,restart"]
+def test_words_complete():
+    program = "from dbos.cli.cli import main; main()"
+    for line, expected in (
+        ("dbos workflow re", ["resume", "restart"]),
+        ("dbos workflow list --status can", ["CANCELLED"]),
+        ("dbos init --template dbos-t", ["dbos-toolbox"]),
+    ):
+        count = str(len(line.split()) - 1)
+        words = {**os.environ, "_DBOS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": count}
+        ran = subprocess.run([sys.executable, "-c", program], env=words, capture_output=True, text=True, timeout=60)
+        assert ran.stdout.splitlines() == [f"plain,{word}" for word in expected]
 
 
 @pytest.mark.parametrize(

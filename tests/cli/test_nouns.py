@@ -31,6 +31,8 @@ def test_queues(command, client):
     assert heading.split()[:3] == ["QUEUE", "ENQUEUED", "DELAYED"]
     assert row.split()[:4] == ["reports", "3", "1", "0"]
     assert "worker_concurrency" in command("queue", "show", "reports", "--table").stdout
+    client.register_queue("other")
+    assert command.json("queue", "delete", "other", "--json")["name"] == "other"
     assert command("queue", "delete", "reports").output == ""
     assert command.json("queue", "list") == []
     assert "'reports' is not registered" in command.refusal("queue", "show", "reports")
@@ -47,13 +49,16 @@ def test_schedules(command, client):
     assert [one["schedule_name"] for one in command.json("schedule", "list", "-S", "PAUSED")] == ["nightly"]
     assert "Asia/Tokyo" in command("schedule", "list", "--table").stdout
     assert command.json("schedule", "show", "nightly")["status"] == "PAUSED"
+    assert command.json("schedule", "pause", "nightly", "--json")["status"] == "PAUSED"
     assert command("schedule", "resume", "nightly").output == ""
+    assert command.json("schedule", "resume", "nightly", "--json")["status"] == "ACTIVE"
     assert command.json("schedule", "get", "nightly")["status"] == "ACTIVE"
     triggered = command.json("schedule", "trigger", "nightly")["workflow_id"]
     assert triggered.startswith("sched-nightly-trigger-")
     assert command.json("workflow", "get", triggered)["status"] == "ENQUEUED"
     assert command("schedule", "delete", "nightly").output == ""
     assert [one["schedule_name"] for one in command.json("schedule", "list")] == ["hourly"]
+    assert command.json("schedule", "delete", "hourly", "--json")["schedule_name"] == "hourly"
 
 
 @pytest.mark.rules("CLI-3")
@@ -96,6 +101,7 @@ def test_versions(command, client, launch):
     assert command("versions", "set", "1.1").output == ""
     table = command("version", "list", "--table").stdout.splitlines()
     assert [line.split()[0] for line in table] == ["VERSION", "1.1", "1.0"]
+    assert command.json("version", "set-latest", "1.0", "--json")["version_name"] == "1.0"
     assert "'2.0' is not registered" in command.refusal("version", "set-latest", "2.0")
 
 
@@ -105,3 +111,12 @@ def test_executors(command, launch):
     assert [one["executor_id"] for one in command.json("executor", "list")] == ["one"]
     heading, row = command("executor", "list", "--table").stdout.splitlines()
     assert heading.split()[:3] == ["EXECUTOR", "STATE", "RUNNING"] and row.split()[:3] == ["one", "alive", "0"]
+
+
+def test_versions_whose_work_nobody_can_run(command, launch, client):
+    assert command("version", "stranded", "--table").stdout == "No version: every workflow that waits can be run.\n"
+    launch(application_version="2.0")
+    client.enqueue({"workflow_name": "w", "queue_name": "q", "app_version": "1.0"})
+    found = command.json("version", "stranded")
+    assert [(one["application_version"], one["workflows"]) for one in found] == [("1.0", 1)]
+    assert command("version", "stranded", "--table").stdout.splitlines()[1].split()[:2] == ["1.0", "1"]

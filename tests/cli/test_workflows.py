@@ -141,8 +141,19 @@ def test_deleting(command, ran):
     assert command("workflow", "delete", "failed").output == ""
     assert [one["workflow_id"] for one in command.json("workflow", "list")] == ["done"]
     assert "failed" in command.refusal("workflow", "delete", "failed")
-    assert command("workflow", "delete", "done", "--delete-children").output == ""
+    deleted = command.json("workflow", "delete", "done", "--delete-children", "--json")
+    assert (deleted["workflow_id"], list(deleted)) == ("done", KEYS)
     assert command.json("workflow", "list") == []
+
+
+@pytest.mark.rules("CLI-46")
+def test_cancelling_and_resuming(command, client):
+    client.enqueue({"workflow_name": "w", "queue_name": "q", "workflow_id": "a"})
+    assert command("workflow", "cancel", "a").output == ""
+    assert command("workflow", "resume", "a").output == ""
+    assert command.json("workflow", "cancel", "a", "--json")["status"] == "CANCELLED"
+    assert command.json("workflow", "resume", "a", "--json")["status"] == "ENQUEUED"
+    assert command.json("workflow", "cancel", "nosuch", "--json") is None
 
 
 @pytest.mark.rules("CLI-43", "CLI-2")

@@ -7,6 +7,12 @@ from .printing import Column, lasting, moment
 
 STATUSES = [status.value for status in WorkflowStatusString]
 
+
+def statuses(context: object, parameter: object, begun: str) -> list[str]:
+    """Complete a status for a shell. Any other word is taken, too, and finds nothing."""
+    return [status for status in STATUSES if status.startswith(begun.upper())]
+
+
 WORKFLOWS = (
     Column("WORKFLOW ID", lambda one: one.workflow_id),
     Column("STATUS", lambda one: one.status),

@@ -23,7 +23,12 @@ MIGRATION_SECTION = "database:\n  migrate:\n    - python3 migrations/create_tabl
 @example("dbos init shop --template dbos-toolbox && dbos start", "dbos init shop --config")
 @click.command("init")
 @click.argument("project_name", required=False)
-@click.option("-t", "--template", help=f"One of {', '.join(TEMPLATES)}.  [default: a menu asks]")
+@click.option(
+    "-t",
+    "--template",
+    shell_complete=lambda context, parameter, begun: [one for one in TEMPLATES if one.startswith(begun)],
+    help=f"One of {', '.join(TEMPLATES)}.  [default: a menu asks]",
+)
 @click.option("-c", "--config", "only_config", is_flag=True, help=f"Only write {CONFIG}.")
 def command(project_name: str | None, template: str | None, only_config: bool) -> None:
     """Begin an application from a template.

@@ -60,6 +60,11 @@ def form(command: F) -> F:
     )(command)
 
 
+def outcome(command: F) -> F:
+    """Give a command that acts in silence the option to print what it acted on (CLI-46)."""
+    return click.option("--json", "as_json", is_flag=True, help="Print what it acted on, as one line of JSON.")(command)
+
+
 def wants_json(as_json: bool | None) -> bool:
     """Tell whether a result is for a program: as was said, else when nobody watches."""
     return not sys.stdout.isatty() if as_json is None else as_json
@@ -95,6 +100,12 @@ def plain(thing: Any) -> dict[str, Any]:
     else:
         attributes = dict(thing)
     return {name: value for name, value in attributes.items() if not name.endswith("shard_key")}
+
+
+def emit_outcome(as_json: bool, thing: Any) -> None:
+    """Print what a command acted on, when that was asked for."""
+    if as_json:
+        emit_json(None if thing is None else plain(thing))
 
 
 def emit(as_json: bool | None, found: Sequence[Any], columns: Sequence[Column], nothing: str) -> None:

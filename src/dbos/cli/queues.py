@@ -9,7 +9,7 @@ import click
 from .._model.queue import shown
 from .database import Failure, on_database, run
 from .groups import Group, example
-from .printing import Column, emit, emit_one, form
+from .printing import Column, emit, emit_one, emit_outcome, form, outcome
 from .settings import Target
 
 if TYPE_CHECKING:
@@ -74,33 +74,31 @@ def list_(target: Target, application_name: str | None, as_json: bool | None) ->
 @form
 def show(target: Target, name: str, as_json: bool | None) -> None:
     """Print one queue: its limits, what waits and runs in it."""
-
-    def work(client: DBOSClient) -> dict[str, Any]:
-        queue = client.retrieve_queue(name)
-        if queue is None:
-            raise _missing(name)
-        return _record(queue, _counts(client, [name]))
-
-    emit_one(as_json, run(target, work))
+    emit_one(as_json, run(target, lambda client: _known(client, name)))
 
 
 @example("dbos queue delete reports")
 @command.command("delete")
 @click.argument("name")
 @on_database
-def delete(target: Target, name: str) -> None:
+@outcome
+def delete(target: Target, name: str, as_json: bool) -> None:
     """Forget a queue's settings. Workflows that wait in it stay, and wait for a queue of that name."""
 
-    def work(client: DBOSClient) -> None:
-        if client.retrieve_queue(name) is None:
-            raise _missing(name)
+    def work(client: DBOSClient) -> dict[str, Any]:
+        found = _known(client, name)
         client.delete_queue(name)
+        return found
 
-    run(target, work)
+    emit_outcome(as_json, run(target, work))
 
 
-def _missing(name: str) -> Failure:
-    return Failure(f"Queue {name!r} is not registered; `dbos queue list` shows those that are")
+def _known(client: DBOSClient, name: str) -> dict[str, Any]:
+    """Return what there is to say of a queue; end the command when there is none of that name."""
+    queue = client.retrieve_queue(name)
+    if queue is None:
+        raise Failure(f"Queue {name!r} is not registered; `dbos queue list` shows those that are")
+    return _record(queue, _counts(client, [name]))
 
 
 def _counts(client: DBOSClient, names: list[str]) -> dict[tuple[str, str], int]:

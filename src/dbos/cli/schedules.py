@@ -10,7 +10,7 @@ import click
 
 from .database import Failure, on_database, run
 from .groups import Group, example
-from .printing import Column, emit, emit_json, emit_one, form, wants_json
+from .printing import Column, emit, emit_json, emit_one, emit_outcome, form, outcome, wants_json
 from .settings import Target
 
 if TYPE_CHECKING:
@@ -79,18 +79,20 @@ def preview(target: Target, name_or_cron: str, count: int, timezone: str | None,
 @command.command("pause")
 @click.argument("name")
 @on_database
-def pause(target: Target, name: str) -> None:
+@outcome
+def pause(target: Target, name: str, as_json: bool) -> None:
     """Keep a schedule from firing until it is resumed."""
-    run(target, _on_known(name, lambda client: client.pause_schedule(name)))
+    emit_outcome(as_json, run(target, _acting(name, lambda client: client.pause_schedule(name))))
 
 
 @example("dbos schedule resume nightly")
 @command.command("resume")
 @click.argument("name")
 @on_database
-def resume(target: Target, name: str) -> None:
+@outcome
+def resume(target: Target, name: str, as_json: bool) -> None:
     """Let a paused schedule fire again."""
-    run(target, _on_known(name, lambda client: client.resume_schedule(name)))
+    emit_outcome(as_json, run(target, _acting(name, lambda client: client.resume_schedule(name))))
 
 
 @example("dbos schedule trigger nightly")
@@ -135,9 +137,10 @@ def backfill(target: Target, name: str, start: str, end: str, as_json: bool | No
 @command.command("delete")
 @click.argument("name")
 @on_database
-def delete(target: Target, name: str) -> None:
+@outcome
+def delete(target: Target, name: str, as_json: bool) -> None:
     """Delete a schedule. What it has enqueued still runs."""
-    run(target, _on_known(name, lambda client: client.delete_schedule(name)))
+    emit_outcome(as_json, run(target, _acting(name, lambda client: client.delete_schedule(name))))
 
 
 def _known(client: DBOSClient, name: str) -> Any:
@@ -148,10 +151,13 @@ def _known(client: DBOSClient, name: str) -> Any:
     return found
 
 
-def _on_known(name: str, act: Callable[[DBOSClient], None]) -> Callable[[DBOSClient], None]:
-    def work(client: DBOSClient) -> None:
-        _known(client, name)
+def _acting(name: str, act: Callable[[DBOSClient], None]) -> Callable[[DBOSClient], Any]:
+    """Return what acts on a schedule that is there, and returns what has become of it, or what it was."""
+
+    def work(client: DBOSClient) -> Any:
+        before = _known(client, name)
         act(client)
+        return client.get_schedule(name) or before
 
     return work
 

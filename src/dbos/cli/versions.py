@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._model.version import VERSION
 from .database import Failure, on_database, run
 from .groups import Group, example
-from .printing import Column, emit, form, moment
+from .printing import Column, emit, emit_outcome, form, moment, outcome
 from .settings import Target
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ COLUMNS = (
     Column("APPLICATION", lambda one: one["application_name"], 2),
     Column("LATEST SINCE", lambda one: moment(one["version_timestamp"])),
     Column("CREATED", lambda one: moment(one["created_at"]), 1),
+)
+STRANDED = (
+    Column("VERSION", lambda one: one.application_version),
+    Column("WAITING", lambda one: one.workflows),
+    Column("SINCE", lambda one: moment(one.oldest_created_at)),
 )
 
 
@@ -48,15 +53,33 @@ def list_(target: Target, as_json: bool | None) -> None:
 @command.command("set-latest")
 @click.argument("name")
 @on_database
-def set_latest(target: Target, name: str) -> None:
+@outcome
+def set_latest(target: Target, name: str, as_json: bool) -> None:
     """Make a version the latest.
 
     Processes of that version run the work that names none: new runs of schedules, and what clients enqueue.
     """
 
-    def work(client: DBOSClient) -> None:
-        if all(version["version_name"] != name for version in client.list_application_versions()):
+    def find(client: DBOSClient) -> Any:
+        return next((one for one in client.list_application_versions() if one["version_name"] == name), None)
+
+    def work(client: DBOSClient) -> Any:
+        if find(client) is None:
             raise Failure(f"Version {name!r} is not registered; `dbos version list` shows those that are")
         client.set_latest_application_version(name)
+        return find(client)
 
-    run(target, work)
+    emit_outcome(as_json, run(target, work))
+
+
+@example("dbos version stranded")
+@command.command("stranded")
+@on_database
+@form
+def stranded(target: Target, as_json: bool | None) -> None:
+    """Print the versions whose work no live process can run.
+
+    Their workflows wait. Start a process of the version, or cancel or fork them.
+    """
+    found = run(target, lambda client: client.list_stranded_versions())
+    emit(as_json, found, STRANDED, "No version: every workflow that waits can be run.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .columns import STATUSES, WORKFLOWS
+from .columns import STATUSES, WORKFLOWS, statuses
 from .database import on_database, run
 from .groups import Group, example
 from .printing import emit, form, wants_json
@@ -24,7 +24,12 @@ def waiting() -> None:
 @click.option("-l", "--limit", type=int, help="How many at most.  [default: all]")
 @click.option("-t", "--start-time", help="Created at or after this ISO 8601 time.")
 @click.option("-e", "--end-time", help="Created at or before this ISO 8601 time.")
-@click.option("-S", "--status", help=f"In this status: {', '.join(STATUSES)}.  [default: those that have not ended]")
+@click.option(
+    "-S",
+    "--status",
+    shell_complete=statuses,
+    help=f"In this status: {', '.join(STATUSES)}.  [default: those that have not ended]",
+)
 @click.option("-q", "--queue-name", help="On this queue.")
 @click.option("-n", "--name", help="Of this name.")
 @click.option("-a", "--application-name", help="Of this application, or of none.")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import watching
-from .columns import STATUSES, STEPS, WORKFLOWS
+from .columns import STATUSES, STEPS, WORKFLOWS, statuses
 from .database import on_database, run
 from .groups import Group, example
-from .printing import emit, emit_one, form, wants_json, working
+from .printing import emit, emit_one, emit_outcome, form, outcome, wants_json, working
 from .settings import Target
 from .waiting import waiting
 from .watching import every
@@ -39,7 +39,7 @@ def command() -> None:
 @click.option("-u", "--user", help="Of this authenticated user.")
 @click.option("-t", "--start-time", help="Created at or after this ISO 8601 time.")
 @click.option("-e", "--end-time", help="Created at or before this ISO 8601 time.")
-@click.option("-S", "--status", help=f"In this status: {', '.join(STATUSES)}.")
+@click.option("-S", "--status", shell_complete=statuses, help=f"In this status: {', '.join(STATUSES)}.")
 @click.option("-v", "--application-version", "app_version", help="Of this application version.")
 @click.option("-n", "--name", help="Of this name.")
 @click.option("-a", "--application-name", help="Of this application, or of none.")
@@ -87,18 +87,30 @@ def steps(target: Target, workflow_id: str, as_json: bool | None) -> None:
 @command.command("cancel")
 @click.argument("workflow_id")
 @on_database
-def cancel(target: Target, workflow_id: str) -> None:
+@outcome
+def cancel(target: Target, workflow_id: str, as_json: bool) -> None:
     """Cancel a workflow; it stops at its next step."""
-    run(target, lambda client: client.cancel_workflow(workflow_id))
+
+    def work(client: DBOSClient) -> Any:
+        client.cancel_workflow(workflow_id)
+        return next(iter(client.list_workflows(workflow_ids=[workflow_id])), None) if as_json else None
+
+    emit_outcome(as_json, run(target, work))
 
 
 @example("dbos workflow resume 4f2c9c0e-checkout")
 @command.command("resume")
 @click.argument("workflow_id")
 @on_database
-def resume(target: Target, workflow_id: str) -> None:
+@outcome
+def resume(target: Target, workflow_id: str, as_json: bool) -> None:
     """Put a workflow back to work from its last completed step."""
-    run(target, lambda client: client.resume_workflow(workflow_id))
+
+    def work(client: DBOSClient) -> Any:
+        handle = client.resume_workflow(workflow_id)
+        return handle.get_status() if as_json else None
+
+    emit_outcome(as_json, run(target, work))
 
 
 @example("dbos workflow fork 4f2c9c0e-checkout --step 3 --application-version 1.4.1")
@@ -151,15 +163,18 @@ def restart(
 @click.argument("workflow_id")
 @click.option("--delete-children", is_flag=True, help="Delete the workflows it started too, and so on down.")
 @on_database
-def delete(target: Target, workflow_id: str, delete_children: bool) -> None:
+@outcome
+def delete(target: Target, workflow_id: str, delete_children: bool, as_json: bool) -> None:
     """Delete a workflow with its steps, messages, events and streams. This cannot be undone."""
 
-    def work(client: DBOSClient) -> None:
-        client.retrieve_workflow(workflow_id)  # which says so when there is none
+    def work(client: DBOSClient) -> Any:
+        found = client.retrieve_workflow(workflow_id).get_status()  # which says so when there is none
         client.delete_workflow(workflow_id, delete_children=delete_children)
+        return found
 
     with working("Deleting"):
-        run(target, work)
+        deleted = run(target, work)
+    emit_outcome(as_json, deleted)
 
 
 @example("dbos workflow watch 4f2c9c0e-checkout", "dbos workflow watch 4f2c9c0e-checkout --json | jq .function_name")
