@@ -73,6 +73,7 @@ def main() -> int:
         *ignores(modules),
         undocumented(modules),
         insiders(),
+        namesakes(),
     ]
     for bar in bars:
         print(f"{'ok  ' if bar.holds else 'OVER'} {bar.name:<52} {bar.value:>4} of {bar.limit}")
@@ -275,6 +276,16 @@ def insiders() -> Bar:
             if any(re.match(r"dbos\b.*\._[a-z]", name) for name in names):
                 found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     return Bar("private imports in tests of behaviour", len(found), 0, tuple(found))
+
+
+def namesakes() -> Bar:
+    """Find test files of one name in directories that are no packages: pytest imports only one of them."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        if not (path.parent / "__init__.py").exists():
+            places.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    shared = tuple(" and ".join(paths) for paths in places.values() if len(paths) > 1)
+    return Bar("test files of one name", len(shared), 0, shared)
 
 
 if __name__ == "__main__":
