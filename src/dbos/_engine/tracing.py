@@ -50,7 +50,7 @@ class Tracer(Protocol):
         """Return the context without a span."""
 
     def authenticated(self, auth: Auth) -> None:
-        """Say on the current span, if it is one of ours, who acts from now on (ATH-15)."""
+        """Say on the innermost span of ours who acts from now on (ATH-15)."""
 
     def identify(self, version: str, executor_id: str) -> None:
         """Say which version and executor later spans belong to."""

@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, create_key, detach, get_value, set_value
 from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -41,6 +41,7 @@ SEMCONV = {
 _SCALARS = (str, bool, int, float)
 _OK = Status(StatusCode.OK)
 _ROOT = Context()
+_INNERMOST = create_key("dbos-span")  # in a context: the span of ours that others may have put theirs into
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -55,7 +56,7 @@ class OwnSpan:
 
     def attach(self) -> Any:
         """Make it the current one here."""
-        return attach(trace.set_span_in_context(self.span))
+        return attach(trace.set_span_in_context(self.span, set_value(_INNERMOST, self.span)))
 
     def detach(self, token: Any) -> None:
         """Make the former one current again."""
@@ -137,10 +138,9 @@ class Telemetry:
         span.span.set_attributes(self._named(facts))
 
     def authenticated(self, auth: Auth) -> None:
-        """Say on the current span, if it is one of ours, who acts from now on (ATH-15)."""
-        span = trace.get_current_span()
-        scope = getattr(span, "instrumentation_scope", None)
-        if auth.user is not None and scope is not None and scope.name == TRACER_NAME:
+        """Say on the innermost span of ours who acts from now on (ATH-15)."""
+        span = get_value(_INNERMOST)
+        if auth.user is not None and isinstance(span, Span):
             span.set_attributes(self._named(_who(auth)))
 
     def _named(self, facts: dict[str, Any]) -> dict[str, Any]:
