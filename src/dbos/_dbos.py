@@ -192,6 +192,7 @@ class DBOS:
     step = staticmethod(decorators.step)
     transaction = staticmethod(decorators.transaction)
     scheduled = staticmethod(decorators.scheduled)
+    kafka_consumer = staticmethod(decorators.kafka_consumer)
     dbos_class = staticmethod(decorators.dbos_class)
     required_roles = staticmethod(decorators.required_roles)
     default_required_roles = staticmethod(decorators.default_required_roles)

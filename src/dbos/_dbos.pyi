@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, overload
 
 from dbos._decorators import IsolationLevel
 from dbos._engine.context import StepStatus
@@ -139,6 +139,30 @@ class DBOS:
             @DBOS.scheduled("0 * * * *")
             @DBOS.workflow()
             def hourly(scheduled: datetime, actual: datetime) -> None: ...
+        """
+
+    @staticmethod
+    def kafka_consumer(
+        config: dict[str, Any],
+        topics: list[str],
+        in_order: bool = False,
+        *,
+        ordering: Literal["none", "partition", "topic"] | None = None,
+        batch_size: int = 250,
+        queue_name: str | None = None,
+    ) -> Callable[[F], F]:
+        """Start a workflow, or step, for each message of Kafka topics: exactly once, whatever crashes. Goes above
+        `@DBOS.workflow()`, whose function gets a `KafkaMessage`.
+
+        `config` is for `confluent_kafka.Consumer`; `topics` may hold `^regular expressions`. Workflows run in parallel, or
+        with `ordering` "partition" or "topic" one after another within each. Without ordering they may go on a queue of
+        yours. Up to `batch_size` messages are taken at a time. `in_order=True` is the older word for "topic".
+
+        Raises `DBOSException` without confluent-kafka, `DBOSInitializationError` for options that contradict one another.
+
+            @DBOS.kafka_consumer({"bootstrap.servers": "localhost:9092", "group.id": "shop"}, ["orders"])
+            @DBOS.workflow()
+            def take_order(message: KafkaMessage) -> None: ...
         """
 
     @staticmethod

@@ -286,6 +286,44 @@ def scheduled(cron: str) -> Callable[[F], F]:
     return decorate
 
 
+def kafka_consumer(
+    config: dict[str, Any],
+    topics: list[str],
+    in_order: bool = False,
+    *,
+    ordering: Literal["none", "partition", "topic"] | None = None,
+    batch_size: int = 250,
+    queue_name: str | None = None,
+) -> Callable[[F], F]:
+    """Start a workflow, or step, for each message of Kafka topics: exactly once, whatever crashes. Goes above
+    `@DBOS.workflow()`, whose function gets a `KafkaMessage`.
+
+    `config` is for `confluent_kafka.Consumer`; `topics` may hold `^regular expressions`. Workflows run in parallel, or
+    with `ordering` "partition" or "topic" one after another within each. Without ordering they may go on a queue of
+    yours. Up to `batch_size` messages are taken at a time. `in_order=True` is the older word for "topic".
+
+    Raises `DBOSException` without confluent-kafka, `DBOSInitializationError` for options that contradict one another.
+
+        @DBOS.kafka_consumer({"bootstrap.servers": "localhost:9092", "group.id": "shop"}, ["orders"])
+        @DBOS.workflow()
+        def take_order(message: KafkaMessage) -> None: ...
+    """
+
+    def decorate(function: F) -> F:
+        try:
+            import confluent_kafka  # noqa: F401
+        except ImportError as error:
+            raise DBOSException(
+                "confluent-kafka dependency not found. Please install it: pip install dbos[kafka]"
+            ) from error
+        from .integrations.kafka import declare
+
+        declare(function, config, topics, in_order, ordering, batch_size, queue_name)
+        return function
+
+    return decorate
+
+
 def required_roles(roles: list[str]) -> Callable[[F], F]:
     """Require one of these roles to run a function; its own list replaces its class's default. An empty one asks
     nothing.

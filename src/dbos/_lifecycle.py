@@ -29,6 +29,7 @@ from ._model.version import VERSION
 from ._queue import queue_of
 from ._service.dispatcher import Dispatcher
 from ._service.lease import Lease
+from ._service.receiving import Receiving, refuse_unfit
 from ._service.scheduler import Scheduler
 from ._service.service import Service
 from ._service.sweeper import Sweeper
@@ -59,6 +60,7 @@ class Application:
         self.alert_handler: AlertHandler | None = None
         self.runtime: Runtime | None = None
         self.services: list[Service] = []
+        self.receiving: Receiving | None = None
         self.shared: dict[type, Any] = {}  # datasources on this application's database
         self.closers: list[Callable[[], None]] = []  # of what others opened for this application
         self.lease: Lease | None = None
@@ -216,6 +218,7 @@ def _launch(application: Application) -> None:
 
         node.application_database = ApplicationDatabase(settings, node.codec)
         application.closers.append(node.application_database.close)
+    refuse_unfit(node)
     node.threads.adopt_main_loop()
     _register_version(node)
     application.lease = lease = _take_lease(node)
@@ -239,6 +242,8 @@ def _launch(application: Application) -> None:
     install(node)
     for service in application.services:
         service.start()
+    application.receiving = Receiving(node, dispatcher)
+    application.receiving.start()
     if pending:
         node.threads.pool.submit(requeue, node, pending, [node.executor_id], INTERNAL_QUEUE, ended)
     logger.info("DBOS launched!")
@@ -345,6 +350,8 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     node = application.runtime
     if node is None:
         return
+    if application.receiving is not None:
+        application.receiving.stop(JOIN_SEC)
     claiming, others = application.services[:1], application.services[1:]  # none when the launch failed early
     for service in claiming:
         service.ask_to_stop()

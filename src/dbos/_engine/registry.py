@@ -14,6 +14,7 @@ from typing import Any, Literal
 from .._error import DBOSConflictingRegistrationError, DBOSException, DBOSWorkflowFunctionNotFoundError
 from .._model.queue import QueueSettings
 from .._model.serialize import WorkflowSerializationFormat
+from .receivers import Receiver
 
 logger = logging.getLogger("dbos")
 
@@ -89,6 +90,7 @@ class Registry:
         self.instances: dict[tuple[str, str], object] = {}
         self.queues: dict[str, QueueSettings] = {}  # declared in this process (QU-3)
         self.scheduled: dict[str, Decorated] = {}
+        self.receivers: list[Receiver] = []
         self.launched = False
         self.generation = 0
 
@@ -100,6 +102,7 @@ class Registry:
         self.instances.clear()
         self.queues.clear()
         self.scheduled.clear()
+        self.receivers.clear()
         self.generation += 1
 
     def add_workflow(self, workflow: Workflow) -> None:

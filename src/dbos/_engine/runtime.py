@@ -28,6 +28,7 @@ from .._store.ticket import wake
 from .._store.workflows import Scope, cancelled_already, finished, statuses_of
 from .color import Blocking, Io, Looping
 from .context import Run
+from .receivers import Receiver
 from .registry import Registry
 from .slots import Slots
 from .threads import Threads, running_loop
@@ -130,6 +131,7 @@ class Runtime(Node):
         self.listened: list[str] | None = None  # the queues `listen_queues` named; None: all
         self.tasks: set[Any] = set()  # the loop keeps only weak references to tasks (AS-7)
         self.application_database: Any = None  # of `@DBOS.transaction`, when one is configured
+        self.receive: Callable[[Receiver], None] = lambda receiver: None  # begins to receive
         self.stopping = False
         self._tokens = itertools.count(1)
         self._idle = threading.Condition()

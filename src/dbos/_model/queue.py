@@ -13,6 +13,8 @@ from .._error import DBOSException
 from .records import QueueRateLimit
 
 INTERNAL_QUEUE = "_dbos_internal_queue"
+KAFKA_QUEUE = "_dbos_kafka_queue"
+KAFKA_ORDERED_QUEUE = "_dbos_kafka_ordered_queue"
 RESERVED_PREFIX = "_dbos_"
 POLLING_SEC = 1.0
 

@@ -227,3 +227,22 @@ for _class in (
     SendMessage,
 ):
     _class.__module__ = "dbos"
+
+
+@dataclass
+class KafkaMessage:
+    """A message as a workflow of `@DBOS.kafka_consumer` gets it."""
+
+    headers: list[tuple[str, str | bytes]] | None
+    key: str | bytes | None
+    latency: float | None
+    leader_epoch: int | None
+    offset: int | None
+    partition: int | None
+    timestamp: tuple[int, int]
+    topic: str | None
+    value: str | bytes | None
+
+
+# Stored inputs name it by the path that other versions of this library know.
+KafkaMessage.__module__ = "dbos"

@@ -157,8 +157,8 @@ class Dispatcher(Service):
             logger.warning("Queue %s is both declared in this process and registered: the declaration is used", name)
         wanted |= declared
         wanted[INTERNAL_QUEUE] = QueueSettings(INTERNAL_QUEUE)
-        if self._listened is not None:
-            wanted = {name: queue for name, queue in wanted.items() if name in self._listened}
+        wanted |= {queue.name: queue for queue in self._receivers_queues()}
+        wanted = {name: queue for name, queue in wanted.items() if self._is_listened_to(name)}
         for name in self._served.keys() - wanted.keys():
             logger.info("Queue %s is not registered any more: not serving it", name)
             del self._served[name]
@@ -167,7 +167,18 @@ class Dispatcher(Service):
             self._adopt(settings)
 
     def _is_wanted(self, name: str) -> bool:
-        return name not in self._node.registry.queues and (self._listened is None or name in self._listened)
+        return name not in self._node.registry.queues and self._is_listened_to(name)
+
+    def _is_listened_to(self, name: str) -> bool:
+        """Tell whether this process serves a queue if there is one: those of its receivers in any case (EV-5)."""
+        if self._listened is None or name in self._listened:
+            return True
+        return any(receiver.queue_name == name for receiver in self._node.registry.receivers)
+
+    def _receivers_queues(self) -> list[QueueSettings]:
+        polling_sec = self._node.settings.kafka_polling_sec
+        queues = [receiver.own_queue(polling_sec) for receiver in self._node.registry.receivers]
+        return [queue for queue in queues if queue is not None]
 
     def _adopt(self, settings: QueueSettings) -> None:
         """Serve a queue by these settings; new ones make it due. The lock is held."""

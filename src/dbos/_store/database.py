@@ -32,7 +32,11 @@ class Contended(Exception):
 
 
 class BadRecord(Exception):
-    """The database refuses a value of the batch; the batch was rolled back."""
+    """The database refuses the batch, which was rolled back: for a value in it, or for a reason of its own."""
+
+    def __init__(self, message: str, *, of_value: bool = True) -> None:
+        super().__init__(message)
+        self.of_value = of_value
 
 
 class Session(Protocol):

@@ -37,6 +37,7 @@ _RETRIED_CLASSES = ("08", "53", "57")
 _STEERED_SETTINGS = (
     f"{_LANE_SETTINGS}; set enable_bitmapscan = off; set enable_sort = off; set plan_cache_mode = force_generic_plan"
 )
+_VALUE_STATES = ("22", "23", "54")  # data exceptions, broken constraints, limits
 _CONTENDED_STATES = ("40001", "55P03")
 _RETRIED_STATES = ("40P01", "25P03")
 
@@ -385,7 +386,7 @@ class PostgresLane:
         message = result.error_message.decode(errors="replace").strip()
         if self._pgconn.status != pq.ConnStatus.OK or _is_retried(state):
             raise ConnectionLost(message or "the server closed the connection")
-        raise BadRecord(message)
+        raise BadRecord(message, of_value=state[:2] in _VALUE_STATES)
 
 
 def fused(kind: Kind, dialect: Dialect, varying: tuple[str, ...] | None) -> str:
