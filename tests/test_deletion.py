@@ -267,8 +267,9 @@ async def test_a_deleted_id_starts_afresh(launch, db, face):
     assert await face.dbos.get_workflow_status("w") is None
 
 
-@pytest.mark.rules("MGT-53", "MGT-52")
-async def test_a_deleted_id_runs_again_while_its_old_execution_still_does(launch, db, face):
+@pytest.mark.rules("MGT-53", "MGT-52", "RV-44")
+@pytest.mark.parametrize("deleter", ["the application", "a client"])
+async def test_a_deleted_id_runs_again_while_its_old_execution_still_does(launch, db, face, client, deleter):
     gates = {1: Gate(), 2: Gate()}
     seen: list[int] = []
 
@@ -289,7 +290,9 @@ async def test_a_deleted_id_runs_again_while_its_old_execution_still_does(launch
         with SetWorkflowID("w"):
             handles[number] = await face.dbos.enqueue_workflow("queue", face.fn(program), number)
         await gates[number].reached()
-        if number == 1:
+        if number == 1 and deleter == "a client":
+            client.delete_workflow("w")
+        elif number == 1:
             await face.dbos.delete_workflow("w")
     gates[1].open()
     gates[2].open()

@@ -28,6 +28,7 @@ class Run:
         "background",
         "cancelled",
         "checked_at",
+        "creator",
         "deadline_ms",
         "done",
         "inboxes",
@@ -57,6 +58,7 @@ class Run:
         deadline_ms: int | None,
         queue_name: str | None,
         replay: dict[int, Recorded],
+        creator: str | None,
     ) -> None:
         self.workflow_id = workflow_id
         self.owner = owner
@@ -65,6 +67,7 @@ class Run:
         self.deadline_ms = deadline_ms
         self.queue_name = queue_name
         self.replay = replay
+        self.creator = creator  # of the row: a deleted id that is used again has another
         self.next_step_id = 1
         self.loop: object = None  # the event loop whose task executes it, if one does
         self.background = False  # nobody called it directly: an exception that escapes it is logged

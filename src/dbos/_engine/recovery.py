@@ -103,6 +103,9 @@ def _handed_over(node: Runtime, row: Claimed) -> bool:
     running = node.runs.get(row.workflow_id)
     if running is None or running.lost:
         return False
+    if running.creator != row.creator:
+        running.lost = True  # its row was deleted, and the id is used again (MGT-53)
+        return False
     running.cancelled = False
     running.owner = row.owner
     running.checked_at = node.clock.monotonic_sec()
@@ -142,7 +145,9 @@ def _target(node: Runtime, row: Claimed, workflow: Workflow, receiver: tuple[Any
 
 
 def _run(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> Run:
-    run = Run(row.workflow_id, row.owner, row.name, row.serialization, row.deadline_ms, row.queue_name, replay)
+    run = Run(
+        row.workflow_id, row.owner, row.name, row.serialization, row.deadline_ms, row.queue_name, replay, row.creator
+    )
     run.checked_at = node.clock.monotonic_sec()
     if node.tracer is not None:
         run.trace_parent = node.tracer.stored_parent(row.attributes) or node.tracer.root()

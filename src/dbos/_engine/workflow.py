@@ -267,7 +267,9 @@ def _begun(node: Runtime, start: Start, target: Target, here: Context, queued: Q
             node.wake_sweeper()
         return Begun(start.workflow_id)
     assert start.owner is not None
-    run = Run(start.workflow_id, start.owner, start.name, start.serialization, start.deadline_ms, None, {})
+    run = Run(
+        start.workflow_id, start.owner, start.name, start.serialization, start.deadline_ms, None, {}, start.creator
+    )
     run.checked_at = node.clock.monotonic_sec()
     if node.tracer is not None:
         run.trace_parent = node.tracer.stored_parent(start.attributes)

@@ -42,6 +42,7 @@ class Claimed:
     parent_id: str | None
     partition_key: str | None
     has_history: bool
+    creator: str | None  # tells this row from an earlier one of the same id
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ returning workflow_uuid, owner_xid, name, class_name, config_name,
           serialization, authenticated_user, authenticated_roles, {{json:attributes}}, recovery_attempts,
           workflow_deadline_epoch_ms, queue_name, parent_workflow_id, queue_partition_key,
           (select 1 from {{operation_outputs}} s where s.workflow_uuid = workflow_status.workflow_uuid limit 1),
-          priority, created_at, {{age:workflow_status}}
+          creator_xid, priority, created_at, {{age:workflow_status}}
 """
 _TAKE_THESE = _TAKE.format(rows="{in:ids}")
 _TAKE_FIRST = _TAKE.format(
@@ -227,7 +228,7 @@ def taken_before(session: Session, claimant: Claimant) -> list[Claimed]:
                x.serialization, x.authenticated_user, x.authenticated_roles, {json:x.attributes}, x.recovery_attempts,
                x.workflow_deadline_epoch_ms, x.queue_name, x.parent_workflow_id, x.queue_partition_key,
                (select 1 from {operation_outputs} s where s.workflow_uuid = x.workflow_uuid limit 1),
-               x.priority, x.created_at, {age:x}
+               x.creator_xid, x.priority, x.created_at, {age:x}
           from {workflow_status} x
           left join {workflow_input} i on i.workflow_uuid = x.workflow_uuid
          where x.status = 'PENDING' and substr(x.owner_xid, 1, length(cast(:token as text)) + 1) = :token || '-'
@@ -239,5 +240,5 @@ def taken_before(session: Session, claimant: Claimant) -> list[Claimed]:
 
 def _in_order(rows: list[Row]) -> list[Claimed]:
     """Return claimed rows in the order their queue has them (DQ-50)."""
-    rows.sort(key=lambda row: (row[16], row[17], row[18] is not None, row[18]))
-    return [Claimed(*(*row[:15], row[15] is not None)) for row in rows]
+    rows.sort(key=lambda row: (row[17], row[18], row[19] is not None, row[19]))
+    return [Claimed(*(*row[:15], row[15] is not None, row[16])) for row in rows]
