@@ -43,6 +43,7 @@ test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=2, PYTEST_A
 
 torture: $(VENV)/.dev ## Kill and suspend processes at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
+	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 	$(BIN)/ruff format --check .

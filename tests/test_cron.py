@@ -83,7 +83,7 @@ NEW_YORK = [
 ]
 
 
-@pytest.mark.rules(*VALID, *INVALID)
+@pytest.mark.rules("CR-1", "CR-3", "CR-6", "CR-12", *VALID, *INVALID)
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_which_expressions_are_accepted(launch):
     launch()

@@ -67,6 +67,49 @@ def _drain(bench: Bench, drain: Drain) -> None:
     bench.report(metric, (len(starts) - 1) / span, "wf/s", len(starts), backlog=backlog)
 
 
+@case(*SERVING, "enqueue_workflows")
+def backlog(bench: Bench) -> None:
+    """Drain from a backlog of 10,000 workflows, and from one of 1,000,000: claims must not slow down."""
+    for backlog in (10_000, 1_000_000):  # of whatever scale: the size is what is measured
+        filling = bench.child("_fill_at_once", number=backlog)
+        line_of(filling)
+        filling.wait()
+        for concurrency in (10, None):
+            starts = _served_for(bench, 2.0, concurrency)
+            span = max(max(starts) - min(starts), 1e-3)
+            metric = f"drain_backlog_{backlog}_concurrency_{concurrency or 'none'}"
+            bench.report(metric, (len(starts) - 1) / span, "wf/s", len(starts))
+        if backlog == 10_000:
+            bench.rows("update {workflow_status} set status = 'CANCELLED' where status in ('ENQUEUED', 'PENDING')")
+
+
+def _served_for(bench: Bench, seconds: float, concurrency: int | None) -> list[float]:
+    """Serve the queue for a while; return when each body began."""
+    bench.rows(f"update {{queues}} set worker_concurrency = {concurrency or 'null'}")
+    worker = bench.child("_worker")
+    line_of(worker)
+    time.sleep(seconds)
+    tell(worker, "stop")
+    starts: list[float] = json.loads(line_of(worker))
+    worker.wait()
+    return starts
+
+
+@case(*SERVING, "enqueue_workflows")
+def _fill_at_once(bench: Bench) -> None:
+    """Put so many no-ops on the queue without serving it, 10,000 at a time."""
+    bench.launch(listen=False)
+    from dbos import DBOS
+
+    from .programs import noop
+
+    DBOS.register_queue(QUEUE, on_conflict="always_update")
+    for first in range(0, bench.options.number, 10_000):
+        numbers = range(first, min(first + 10_000, bench.options.number))
+        DBOS.enqueue_workflows(QUEUE, [(noop, (number,)) for number in numbers])
+    print("FILLED", flush=True)
+
+
 @case(*SERVING)
 def _fill(bench: Bench) -> None:
     """Put so many no-ops on the queue without serving it."""

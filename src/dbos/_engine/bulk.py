@@ -64,6 +64,7 @@ async def begin_all(node: Runtime, io: Io, parent: Run | None, wanted: list[Want
         if room is not None:
             await io.wait(room)
         one.entry = node.journal.append(kind, one.start, workflows.judge_start)
+    node.journal.poke()  # the writer thread takes one lane, this one the other
     refusals: list[BaseException] = []
     for one in begun:
         try:

@@ -344,6 +344,9 @@ async def execute(
         run.span = node.tracer.workflow(run.workflow_id, run.name, run.queue_name, run.trace_parent, context.auth)
     try:
         with Within(context, run.span):
+            if run.queue_name is not None:
+                # Claimed a while ago, when threads were short or this process was suspended: it may be gone (DQ-74).
+                await confirm(node, io, run)
             outcome = await _body(node, io, run, target, context)
             if run.keepers:
                 await datasources.finish(node, io, run)

@@ -28,9 +28,11 @@ logger = logging.getLogger("dbos")
 YOUNG_SEC = 60.0  # so long after launch the table is read once a second (SD-20)
 JITTER = 0.1  # of the wait
 MOST_JITTER_SEC = 10.0
-# A process that slept past more ticks than this fires the last of them only, unless backfill was asked for: a laptop
-# that wakes up does not run an hour's work at once.
+# What a short stall delayed is fired late, tick by tick (SD-29). A process that was stopped for longer, or past more
+# ticks, fires the last of them only, unless backfill was asked for: a laptop that wakes up does not run an hour's work
+# at once.
 MOST_LATE = 10
+MOST_LATE_SEC = 900.0
 
 
 @dataclass(slots=True)
@@ -171,9 +173,10 @@ class Scheduler(Service):
         while timer.moment is not None and timer.due_sec <= now:
             moments.append(timer.moment)
             self._advance(timer, now)
-        if len(moments) > MOST_LATE and not timer.schedule.automatic_backfill:
+        is_away = len(moments) > MOST_LATE or (moments and now - moments[0].timestamp() > MOST_LATE_SEC)
+        if len(moments) > 1 and is_away and not timer.schedule.automatic_backfill:
             logger.warning(
-                "Schedule %s: this process slept past %d times; it fires the last one, %s",
+                "Schedule %s: this process was stopped past %d times; it fires the last one, %s",
                 timer.schedule.schedule_name,
                 len(moments),
                 moments[-1].isoformat(),
