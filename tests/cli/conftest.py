@@ -23,11 +23,15 @@ class Command:
 
     def __call__(self, *arguments: str, code: int = 0, stdin: str | None = None, **environ: str) -> Result:
         """Run it, and check its exit code."""
-        given = [*arguments, *(["-s", self.url] if self.url else [])]
-        result = CliRunner().invoke(app, given, input=stdin, env={"COLUMNS": "100", **environ})
+        result = self.run(*arguments, stdin=stdin, **environ)
         assert result.exit_code == code, (result.output, result.exception)
         assert result.exception is None or isinstance(result.exception, SystemExit)
         return result
+
+    def run(self, *arguments: str, stdin: str | None = None, **environ: str) -> Result:
+        """Run it, whatever comes of it."""
+        given = [*arguments, *(["-s", self.url] if self.url else [])]
+        return CliRunner().invoke(app, given, input=stdin, env={"COLUMNS": "100", **environ})
 
     def json(self, *arguments: str, **given: Any) -> Any:
         """Return the JSON that a command prints on one line."""

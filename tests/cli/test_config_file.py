@@ -84,7 +84,7 @@ def test_a_file_that_is_no_mapping(bare):
     for text in ("- a\n", "just text", ""):
         configure(text)
         assert "dbos-config.yaml must contain a dictionary" in bare.refusal("workflow", "list")
-    configure("name: shop\npassword: [s3cret\n")
+    configure("name: shop\npassword: *s3cret\n")
     refusal = bare.refusal("workflow", "list")
     assert "is not valid YAML" in refusal and "s3cret" not in refusal and refusal.count("\n") == 1
 

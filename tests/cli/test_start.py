@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,9 +69,25 @@ def test_a_signal_reaches_the_whole_group(bare, number):
         [sys.executable, "-m", "dbos.cli.cli", "start"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stdout is not None and running.stderr is not None
-        while running.stdout.readline() != "ready\n":
-            pass
+        assert "ready\n" in iter(running.stdout.readline, "")
         running.send_signal(number)
         assert running.stdout.read() == "heard\n"
         assert running.wait(20) in (1, 128 + number)  # whether the shell had ended when it looked
         assert "Traceback" not in running.stderr.read()
+
+
+@posix
+@pytest.mark.rules("CLI-17")
+def test_a_signal_while_a_command_is_being_started_reaches_it(bare, monkeypatch):
+    configure("sleep 60")
+    started = []
+
+    def start_slowly(*arguments: Any, **given: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **given))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started[0]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start_slowly)
+    assert bare.run("start").exit_code in (1, 128 + signal.SIGTERM)
+    assert started[0].wait(20) == -signal.SIGTERM

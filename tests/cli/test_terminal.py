@@ -158,8 +158,3 @@ def test_a_long_operation_shows_that_it_goes_on(db, ran):
         other.rollback()
     assert terminal.end() == 0
     assert "Traceback" not in terminal.seen
-
-
-def test_a_short_operation_shows_nothing(db, ran):
-    terminal = Terminal("workflow", "delete", "done", "-s", db.url)
-    assert (terminal.end(), terminal.seen) == (0, "")

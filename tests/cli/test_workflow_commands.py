@@ -118,6 +118,7 @@ def test_a_name_cannot_play_with_the_terminal(command, client):
 
 @pytest.mark.rules("CLI-47", "CLI-2")
 def test_forking(command, ran):
+    ran.destroy()  # nobody is to run what waits
     forked = command.json("workflow", "fork", "failed")
     assert (forked["status"], forked["forked_from"], list(forked)) == ("ENQUEUED", "failed", KEYS)
     named = command.json("workflow", "fork", "done", "--step", "2", "-f", "again", "-v", "9.9")
@@ -130,6 +131,7 @@ def test_forking(command, ran):
 
 @pytest.mark.rules("CLI-3")
 def test_restarting(command, ran):
+    ran.destroy()  # nobody is to run what waits
     restarted = command.json("workflow", "restart", "failed", "-f", "again", "-v", "9.9")
     assert (restarted["workflow_id"], restarted["forked_from"]) == ("again", "failed")
     assert command.json("workflow", "steps", "again") == []
@@ -216,6 +218,40 @@ def test_watching_a_list_until_ctrl_c(db, client):
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 0
         assert watching.stderr is not None and watching.stderr.read() == ""
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_watching_outlives_a_lost_connection(db, client):
+    with command_process(["workflow", "list", "--watch", "-s", db.url, "-i", "0.05"]) as watching:
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline()) == []
+        ended = db.rows(
+            "select pg_terminate_backend(pid) as done from pg_stat_activity"
+            " where application_name = 'dbos_transact_client' and datname = current_database()"
+        )
+        assert len(ended) >= 1
+        client.enqueue({"workflow_name": "w", "queue_name": "q", "workflow_id": "new"})
+        assert [one["workflow_id"] for one in json.loads(watching.stdout.readline())] == ["new"]
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0
+
+
+@pytest.mark.rules("CLI-45")
+def test_a_long_output_is_cut_in_a_table_only(command, launch):
+    dbos = launch()
+
+    @dbos.step(name="talk")
+    def talk() -> str:
+        return "x" * 500
+
+    @dbos.workflow()
+    def chat() -> None:
+        talk()
+
+    handle = dbos.start_workflow(chat)
+    handle.get_result()
+    assert command.json("workflow", "steps", handle.workflow_id)[0]["output"] == "x" * 500
+    assert "x" * 39 + "…" in command("workflow", "steps", handle.workflow_id, "--table").stdout
 
 
 def command_process(arguments: list[str]) -> subprocess.Popen[str]:

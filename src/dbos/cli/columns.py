@@ -26,8 +26,8 @@ WORKFLOWS = (
 STEPS = (
     Column("STEP", lambda one: one["function_id"]),
     Column("NAME", lambda one: one["function_name"]),
-    Column("STARTED", lambda one: moment(one["started_at_epoch_ms"]), 1),
+    Column("STARTED", lambda one: moment(one["started_at_epoch_ms"]), 2),
     Column("TOOK", lambda one: lasting(one["started_at_epoch_ms"], one["completed_at_epoch_ms"])),
     Column("CHILD", lambda one: one["child_workflow_id"], 3),
-    Column("OUTPUT", lambda one: one["output"] if one["error"] is None else one["error"], 2),
+    Column("OUTPUT", lambda one: one["output"] if one["error"] is None else one["error"], 1, most=40),
 )

@@ -38,7 +38,7 @@ def load(path: str | Path = CONFIG, *, silent: bool = True, secrets: Path | None
         # Not the error's own text: it quotes the lines around, with the passwords put in.
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f", line {mark.line + 1}"
-        raise DBOSInitializationError(f"{path}{where} is not valid YAML: {getattr(error, 'problem', '')}") from None
+        raise DBOSInitializationError(f"{path}{where} is not valid YAML") from None
     if not isinstance(found, dict):
         raise DBOSInitializationError(f"{path} must contain a dictionary")
     _listed_endpoints(found)

@@ -40,13 +40,13 @@ def on_database(command: Callable[..., Any]) -> Callable[..., Any]:
     return taking
 
 
-def run(target: Target, work: Callable[[DBOSClient], T], *, prefix: str = "") -> T:
-    """Do one thing with a client; on failure say why, and exit 1."""
+def run(target: Target, work: Callable[[DBOSClient], T], *, prefix: str = "", patient: bool = False) -> T:
+    """Do one thing with a client; on failure say why, and exit 1. One that is `patient` waits for a lost database."""
     from .._client import DBOSClient
 
     with saying(target, prefix), _quiet():
         url = target.url
-        client = DBOSClient(system_database_url=url, dbos_system_schema=target.schema, retry_connection_errors=False)
+        client = DBOSClient(system_database_url=url, dbos_system_schema=target.schema, retry_connection_errors=patient)
     with client, saying(target, prefix):
         return work(client)
 

@@ -42,12 +42,19 @@ STYLES = {
 class Column:
     """A column of a table: its heading, and what it says of a thing.
 
-    When a table does not fit, the columns of the highest `rank` leave first; those of rank 0 stay.
+    When a table does not fit, the columns of the highest `rank` leave first; those of rank 0 stay. What is longer than
+    `most` is cut.
     """
 
     heading: str
     text: Callable[[Any], Any]
     rank: int = 0
+    most: int = 1000
+
+    def cell(self, thing: Any) -> str:
+        """Return what a table shows of a thing."""
+        text = printable(self.text(thing))
+        return text if len(text) <= self.most else text[: self.most - 1] + "…"
 
 
 def form(command: F) -> F:
@@ -138,12 +145,13 @@ def show_table(found: Iterable[Any], columns: Sequence[Column]) -> None:
 
 def table(found: Iterable[Any], columns: Sequence[Column], width: int) -> Any:
     """Return a table that is at most so wide: columns of high rank leave, then cells are cut short."""
+    from rich.cells import cell_len
     from rich.table import Table
 
-    rows = [[printable(column.text(one)) for column in columns] for one in found]
+    rows = [[column.cell(one) for column in columns] for one in found]
     # A column that says nothing of anything is no use.
     kept = [at for at, column in enumerate(columns) if column.rank == 0 or any(row[at] for row in rows)]
-    widths = [max(len(column.heading), *(len(row[at]) for row in rows), 0) for at, column in enumerate(columns)]
+    widths = [max(len(column.heading), *(cell_len(row[at]) for row in rows), 0) for at, column in enumerate(columns)]
     while sum(widths[at] + GAP for at in kept) - GAP > width:
         last = max(kept, key=lambda at: (columns[at].rank, at))
         if columns[last].rank == 0:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -47,30 +47,37 @@ def _exit_code(code: int) -> int:
 
 
 def _run(shell_command: str) -> int:
-    """Run a command through the shell; return its code, that of a signal negative."""
+    """Run a command through the shell; return its code, that of a signal negative.
+
+    SIGINT and SIGTERM go to the group of what runs, and end this command at once (CLI-17).
+    """
     running: list[subprocess.Popen[bytes]] = []
-    with _forwarding(running):
+    early: list[int] = []
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        if not running:
+            early.append(number)  # the shell is about to start, or has, and we do not know it yet
+            return
+        code = running[0].poll()
+        if code is None:
+            os.killpg(running[0].pid, number)
+            code = running[0].poll()
+        sys.exit(1 if code is None else _exit_code(code))
+
+    with _handling(forward):
         # A group of its own: what the shell starts gets the signals, too.
         running.append(subprocess.Popen(shell_command, shell=True, start_new_session=os.name == "posix"))
+        for number in early:
+            forward(number, None)
         return running[0].wait()
 
 
 @contextmanager
-def _forwarding(running: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass SIGINT and SIGTERM on to the group of what runs, and exit (CLI-17)."""
+def _handling(forward: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle SIGINT and SIGTERM, on POSIX."""
     if os.name != "posix":
         yield
         return
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        code = None
-        for process in running:
-            code = process.poll()
-            if code is None:
-                os.killpg(process.pid, number)
-                code = process.poll()
-        sys.exit(1 if code is None else _exit_code(code))
-
     before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

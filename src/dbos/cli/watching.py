@@ -83,7 +83,7 @@ def _steps_view(as_json: bool | None, columns: Sequence[Column]) -> Iterator[Cal
         fresh = [step for step in steps if step["function_id"] not in seen]
         seen.update(step["function_id"] for step in fresh)
         for step in fresh:
-            say(step, "  ".join(filter(None, (printable(column.text(step)) for column in columns))))
+            say(step, "  ".join(filter(None, (column.cell(step) for column in columns))))
         if status.status in TERMINAL:
             say(status, _line(status))
 

@@ -57,7 +57,11 @@ def list_(target: Target, as_json: bool | None, watch: bool, interval: float, **
         return found
 
     if watch:
-        run(target, lambda client: watching.repeat(lambda: read(client), as_json, WORKFLOWS, NOTHING, interval))
+        run(
+            target,
+            lambda client: watching.repeat(lambda: read(client), as_json, WORKFLOWS, NOTHING, interval),
+            patient=True,
+        )
     else:
         emit(as_json, run(target, read), WORKFLOWS, NOTHING)
 
@@ -189,7 +193,7 @@ def watch(target: Target, workflow_id: str, interval: float, as_json: bool | Non
     The exit code says how it ended: 0 with success, 1 otherwise. As JSON, each step is a line when it completes, and
     the workflow is the last line.
     """
-    ended = run(target, lambda client: watching.follow(client, workflow_id, as_json, STEPS, interval))
+    ended = run(target, lambda client: watching.follow(client, workflow_id, as_json, STEPS, interval), patient=True)
     if ended.status != "SUCCESS":
         sys.exit(1)
 
