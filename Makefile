@@ -41,9 +41,10 @@ demo: $(VENV)/.base ## Watch orders survive a SIGKILL (DBOS_SYSTEM_DATABASE_URL 
 test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=2, PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
-torture: $(VENV)/.dev ## Kill and suspend processes at full scale (DBOS_TORTURE_POSTGRES_URL)
+torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
+	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 	$(BIN)/ruff format --check .
