@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,10 +32,11 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def launch(server: PostgresServer) -> Iterator[Callable[[], None]]:
-    def launch() -> None:
+def launch(server: PostgresServer) -> Iterator[Callable[..., None]]:
+    def launch(**more: Any) -> None:
         url = server.url.removesuffix("postgres") + DATABASE
-        DBOS(config={"name": "counted", "system_database_url": url, "application_version": "v1", "log_level": "ERROR"})
+        config: Any = {"name": "counted", "system_database_url": url, "application_version": "v1", "log_level": "ERROR"}
+        DBOS(config={**config, **more})
         DBOS.launch()
 
     yield launch
@@ -56,6 +60,11 @@ class Statements:
         return [
             statement for statement in found if "set status = 'PENDING'" not in statement
         ]  # the dispatcher's claims
+
+    def count(self) -> int:
+        """Return how many there were."""
+        text = self._log.read_bytes()[self._from :].decode()
+        return len(re.findall(rf"^{DATABASE}\|dbos_transact\|LOG:\s+(?:execute [^:]*|statement):", text, re.MULTILINE))
 
 
 def is_write(statement: str) -> bool:
@@ -132,3 +141,39 @@ def test_sending_and_setting_an_event_read_nothing_and_are_one_statement(
     steps = statements.about("operation_outputs")
     assert len(steps) == 10
     assert all(is_write(statement) for statement in steps)
+
+
+@pytest.mark.rules("COM-18", "NTF-7", "NTF-8", "COM-22", "COM-15")
+def test_those_who_wait_ask_nothing_while_a_listener_runs(server: PostgresServer, launch: Callable[..., None]) -> None:
+    @DBOS.workflow()
+    async def wait(number: int) -> int:
+        message: int = await DBOS.recv_async("topic", timeout_seconds=60)
+        event: int = await DBOS.get_event_async("absent", f"k{number}", timeout_seconds=0)
+        return message if event is None else -1
+
+    async def main() -> list[int]:
+        handles = []
+        for number in range(100):
+            with SetWorkflowID(f"w{number}"):
+                handles.append(await DBOS.start_workflow_async(wait, number))
+        events = [
+            asyncio.ensure_future(DBOS.get_event_async("absent", f"k{n}", timeout_seconds=60)) for n in range(100)
+        ]
+        await asyncio.sleep(1)  # until all of them wait
+        threads = threading.active_count()
+        quiet = Statements(server)
+        idle_from = time.monotonic()
+        await asyncio.sleep(2)
+        asked = quiet.count() - len(quiet.about("workflow_schedules"))
+        assert 1 <= asked <= 2 * (time.monotonic() - idle_from), "what an idle process asks, and no more"
+        assert quiet.about("notifications") == quiet.about("workflow_events") == []
+        assert threads < 40
+        for number in range(100):
+            await DBOS.send_async(f"w{number}", number, "topic")
+        found = [await handle.get_result() for handle in handles]
+        for event in events:
+            event.cancel()
+        return found
+
+    launch(max_executor_threads=8)
+    assert asyncio.run(main()) == list(range(100))
