@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from programs import INTERNAL_QUEUE, reaches, rerun, status_of, step_names, workflow_row
+from programs import INTERNAL_QUEUE, Gate, reaches, rerun, status_of, step_names, workflow_row
 from test_forking import NO_VERSION, Shop, events, finished
 
 from dbos import DBOS, DBOSClient, SetWorkflowID, SetWorkflowTimeout
@@ -248,3 +248,44 @@ async def test_a_client_rewinds(launch, db, face):
         else:
             assert client.rewind_workflow("w", start_step=5).get_result() == "x w"
     assert shop.ran == [1, 3, 5, 5]
+
+
+@pytest.mark.rules("MGT-35", "MGT-35a", "RV-44", "MGT-40b")
+@pytest.mark.parametrize("by", ["application", "client"])
+async def test_a_cancelled_execution_that_is_still_under_way_does_not_go_on_after_a_rewind(launch, db, face, by):
+    gate = Gate()
+    ran: list[int] = []
+
+    @face.step()
+    async def first() -> int:
+        ran.append(1)
+        return len(ran)
+
+    @face.step()
+    async def second() -> None:
+        ran.append(2)
+        if len(ran) == 2:
+            await gate.wait()
+
+    @face.workflow()
+    async def program() -> int:
+        number = await first()
+        await second()
+        return number
+
+    launch()
+    with SetWorkflowID("w"):
+        handle = await face.start(program)
+    await gate.reached()
+    if by == "application":
+        await face.dbos.cancel_workflow("w")
+        rewound = await face.dbos.rewind_workflow("w")
+    else:
+        with DBOSClient(system_database_url=db.url) as client:
+            client.cancel_workflow("w")
+            client.rewind_workflow("w")
+        rewound = await face.dbos.retrieve_workflow("w")
+    assert await rewound.get_result() == 3
+    gate.open()
+    assert await handle.get_result() == 3
+    assert ran == [1, 2, 1, 2]

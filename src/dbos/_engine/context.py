@@ -41,6 +41,7 @@ class Run:
         "owner",
         "pens",
         "queue_name",
+        "recorded_to",
         "reading",
         "replay",
         "serialization",
@@ -74,6 +75,7 @@ class Run:
         self.cancelled = False
         self.lost = False
         self.keepers: tuple[Any, ...] = ()  # users' databases that hold checkpoints of it
+        self.recorded_to = 0  # the highest step id it has recorded
         self.checked_at = 0.0  # monotonic seconds: when the database last confirmed that we own the run
         self.done: Ticket[Outcome[Any]] = Ticket()
         self.inboxes: dict[str, Inbox] = {}  # by topic: messages read and not yet received

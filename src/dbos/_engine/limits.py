@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._error import DBOSStepTimeoutError, DBOSWorkflowCancelledError
 from .._model.outcome import Failure, Outcome, Value
-from .._store.workflows import cancelled_among
+from .._store.cancelling import cancelled_among
 from .color import Io
 from .context import Run
 

@@ -77,7 +77,7 @@ def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
 
 def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> partial[None] | None:
     """Return how to run a row: `spawn` inside the target loop, anything else in a thread. None: it is not to be run."""
-    if _handed_over(node, row):
+    if _handed_over(node, row, replay):
         return None
     if not row.workflow_id.strip():
         _end(node, row, DBOSRecoveryError(row.workflow_id, "Workflow ID cannot be blank"))
@@ -98,13 +98,14 @@ def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> parti
     return partial(spawn if workflow.is_coroutine else run_in_thread, node, run, target, context)
 
 
-def _handed_over(node: Runtime, row: Claimed) -> bool:
+def _handed_over(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> bool:
     """Hand a claim's token to the execution of the same run already under way here, unless it has given up (RV-44)."""
     running = node.runs.get(row.workflow_id)
     if running is None or running.lost:
         return False
-    if running.creator != row.creator:
-        running.lost = True  # its row was deleted, and the id is used again (MGT-53)
+    # Its row was deleted and the id is used again (MGT-53), or what it recorded was dropped by a rewind (MGT-35a).
+    if running.creator != row.creator or running.recorded_to > max(replay, default=0):
+        running.lost = True
         return False
     running.cancelled = False
     running.owner = row.owner

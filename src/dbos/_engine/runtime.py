@@ -17,6 +17,7 @@ from .._model import clock
 from .._model.names import new_incarnation
 from .._model.queue import QueueSettings
 from .._model.serialize import Codec
+from .._store.cancelling import cancelled_already
 from .._store.database import Database, Kind, Session
 from .._store.deletion import Deleted
 from .._store.events import set_already
@@ -25,7 +26,7 @@ from .._store.messages import arrived
 from .._store.signals import Key, Signals, cancelled_key, queue_key, run_key
 from .._store.streams import grown
 from .._store.ticket import wake
-from .._store.workflows import Scope, cancelled_already, finished, statuses_of
+from .._store.workflows import Scope, finished, statuses_of
 from .color import Blocking, Io, Looping
 from .context import Run
 from .receivers import Receiver

@@ -217,6 +217,7 @@ async def act(
             note(run, verdict)
             raise
         run.checked_at = entry.durable_at
+        run.recorded_to = max(run.recorded_to, step_id)
         return entry.value
 
 

@@ -71,6 +71,7 @@ async def _commit(node: Runtime, io: Io, run: Run, step_id: int, name: str, work
 
         try:
             done: T = await io.query(node.database.transact, both)
+            run.recorded_to = max(run.recorded_to, step_id)
             return done
         except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError) as verdict:
             if run.owner == owner:

@@ -11,6 +11,7 @@ from .._error import (
     DBOSAwaitedWorkflowCancelledError,
     DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded,
     DBOSException,
+    DBOSNonExistentWorkflowError,
 )
 from .._model.outcome import Failure, Outcome, Value
 from .._store import workflows
@@ -24,8 +25,12 @@ from .threads import running_loop
 
 
 async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float | None = None) -> Outcome[Any]:
-    """Wait for the outcome a run records, woken by signals; a run that does not exist yet is waited for too (HND-5)."""
+    """Wait for the outcome a run records, woken by signals.
+
+    A run that does not exist yet is waited for too (HND-5); one that vanishes was deleted (MGT-52).
+    """
     key = run_key(workflow_id)
+    is_known = False
     while True:
         if node.signals.stopped:
             raise DBOSException(f"DBOS was destroyed while workflow {workflow_id} was waited for")
@@ -34,6 +39,9 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
             found = await io.query(node.database.read, lambda session: workflows.finish(session, workflow_id))
             if found is not None and found.status not in ("PENDING", "ENQUEUED", "DELAYED"):
                 return decoded(node, workflow_id, found)
+            if found is None and is_known:
+                return Failure(DBOSNonExistentWorkflowError("target", workflow_id))
+            is_known = found is not None
             await io.wait(ticket)
         finally:
             node.signals.leave(key, ticket)

@@ -272,4 +272,5 @@ async def _receive(
             continue  # the run was dispatched again meanwhile and its new token handed to us (RV-44)
         if entry.value is not False:
             run.checked_at = entry.durable_at
+            run.recorded_to = max(run.recorded_to, step_id)
             return Value(value[0])

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .._engine.color import Io
 from .._engine.options import check_shard_key
 from .._engine.runtime import Node, Runtime
-from .._engine.step import operation
+from .._engine.transact import transact
 from .._error import DBOSException
 from .._model.queue import POLLING_SEC, QueueSettings, changed, declared
 from .._model.records import QueueRateLimit
@@ -170,20 +170,21 @@ async def set_workflow_delay(
         DBOS.set_workflow_delay("order-17", delay_seconds=60)
     """
     check_shard_key(shard_key)
+
+    def work(session: Session) -> None:
+        until_ms = _due_ms(node.clock.now_ms(), workflow_id, delay_seconds, delay_until_epoch_ms)
+        delays.set_delay(session, workflow_id, until_ms)
+
+    await transact(node, io, "DBOS.setWorkflowDelay", work)
+    node.wake_sweeper()
+
+
+def _due_ms(now_ms: int, workflow_id: str, delay_seconds: float | None, delay_until_epoch_ms: int | None) -> int:
+    """Return when a delay is over (MGT-55)."""
     given = [value for value in (delay_seconds, delay_until_epoch_ms) if value is not None]
     if len(given) != 1:
         rule = "Must specify either" if not given else "Specify one, not both, of"
         raise DBOSException(f"{rule} delay_seconds or delay_until_epoch_ms (workflow {workflow_id})")
     if not given[0] >= 0:
         raise DBOSException(f"The delay of workflow {workflow_id} must be >= 0, not {given[0]}")
-    until_ms = (
-        int(delay_until_epoch_ms)
-        if delay_until_epoch_ms is not None
-        else node.clock.now_ms() + int((delay_seconds or 0) * 1000)
-    )
-
-    async def work() -> None:
-        await io.query(node.database.transact, lambda session: delays.set_delay(session, workflow_id, until_ms))
-        node.wake_sweeper()
-
-    await operation(node, io, "DBOS.setWorkflowDelay", work)
+    return now_ms + int(given[0] * 1000) if delay_seconds is not None else int(given[0])

@@ -16,14 +16,17 @@ from .._engine.runtime import Node, Runtime
 from .._engine.status import get_status, step_info
 from .._engine.step import operation
 from .._engine.target import target_of
+from .._engine.transact import transact
 from .._engine.waiting import outcome_of
 from .._error import DBOSNonExistentWorkflowError
 from .._model.outcome import unwrap
 from .._model.records import StepInfo, WorkflowStatus
-from .._store import steps, workflows
+from .._store import cancelling, steps, workflows
 from .._store.database import Session
 from .._store.queues import INTERNAL_QUEUE
 from .._store.signals import run_key
+
+CANCEL = "DBOS.cancelWorkflow"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -173,20 +176,44 @@ async def cancel_workflows(
         DBOS.cancel_workflows(["order-17", "order-18"])
     """
     check_shard_key(shard_key)
+    if len(workflow_ids) > 1 or cancel_children:
+        await operation(node, io, CANCEL, lambda: _cancel_levels(node, io, workflow_ids, cancel_children))
+        return
+    cancelled: list[str] = []
 
-    def work(session: Session) -> list[str]:
-        wanted, cancelled = list(dict.fromkeys(workflow_ids)), []
-        seen = set(wanted)
-        while wanted:
-            cancelled += workflows.cancel(session, wanted)
-            wanted = [i for i in workflows.children(session, wanted) if i not in seen] if cancel_children else []
-            seen.update(wanted)
-        return cancelled
+    def work(session: Session) -> None:
+        cancelled[:] = cancelling.cancel(session, workflow_ids)
 
-    async def cancel() -> None:
-        node.cancelled_here(await io.query(node.database.transact, work))
+    await transact(node, io, CANCEL, work)
+    node.cancelled_here(cancelled)
 
-    await operation(node, io, "DBOS.cancelWorkflow", cancel)
+
+async def _cancel_levels(node: Node, io: Io, workflow_ids: list[str], cancel_children: bool) -> None:
+    """Cancel many, level by level (ST-22), in transactions that never wait while they hold a run's row.
+
+    A level is looked for when its parents are cancelled: whoever starts a child holds its parent's row, and no parent
+    starts one any more. Doing it again, after a crash in the middle, does no harm.
+    """
+    wanted = list(dict.fromkeys(workflow_ids))
+    seen = set(wanted)
+    while wanted:
+        level, left = wanted, wanted
+        while left:
+            cancelled, left = await io.query(node.database.transact, _cancelling(left))
+            node.cancelled_here(cancelled)
+        if not cancel_children:
+            return
+        below = await io.query(node.database.read, _children_of(level))
+        wanted = [workflow_id for workflow_id in below if workflow_id not in seen]
+        seen.update(wanted)
+
+
+def _cancelling(workflow_ids: list[str]) -> Callable[[Session], tuple[list[str], list[str]]]:
+    return lambda session: cancelling.cancel_some(session, workflow_ids)
+
+
+def _children_of(workflow_ids: list[str]) -> Callable[[Session], list[str]]:
+    return lambda session: workflows.children(session, workflow_ids)
 
 
 async def cancel_workflow(
@@ -219,11 +246,8 @@ async def resume_workflows(
             raise DBOSNonExistentWorkflowError("target", ", ".join(missing))
         workflows.resume(session, workflow_ids, queue_name or INTERNAL_QUEUE)
 
-    async def resume() -> None:
-        await io.query(node.database.transact, work)
-        node.enqueued()
-
-    await operation(node, io, "DBOS.resumeWorkflow", resume)
+    await transact(node, io, "DBOS.resumeWorkflow", work)
+    node.enqueued()
     return [handle(node, io, workflow_id) for workflow_id in workflow_ids]
 
 

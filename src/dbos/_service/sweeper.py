@@ -7,7 +7,7 @@ and tells the dispatcher which queues are registered and which have work. Sleeps
 from __future__ import annotations
 
 from .._engine.runtime import Runtime
-from .._store import delays, pulse, workflows
+from .._store import cancelling, delays, pulse
 from .._store.pulse import Pulse
 from .adopter import Adopter
 from .dispatcher import Dispatcher
@@ -56,7 +56,7 @@ class Sweeper(Service):
     def _cancel_overdue(self) -> bool:
         """Cancel runs whose deadline has passed; tell whether there may be more."""
         node = self._node
-        cancelled = node.database.claim(lambda session: workflows.cancel_overdue(session, node.scope, SWEEP_ROWS))
+        cancelled = node.database.claim(lambda session: cancelling.cancel_overdue(session, node.scope, SWEEP_ROWS))
         node.cancelled_here(cancelled)
         return len(cancelled) == SWEEP_ROWS
 

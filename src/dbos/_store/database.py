@@ -26,6 +26,22 @@ logger = logging.getLogger("dbos")
 class ConnectionLost(Exception):
     """The connection broke, could not be had, or the database was locked: the operation may be repeated."""
 
+    what = "System database not reachable"
+
+    def wait_sec(self, backoff: Backoff) -> float:
+        """Return how long to wait before repeating it."""
+        return backoff.next()
+
+
+class Deadlocked(ConnectionLost):
+    """The database rolled a transaction back that waited in a circle with others. They have gone on by now."""
+
+    what = "The system database resolved a deadlock"
+
+    def wait_sec(self, backoff: Backoff) -> float:
+        """Return 0: there is nothing to wait for."""
+        return 0.0
+
 
 class Contended(Exception):
     """Another transaction holds what this one needs; it was rolled back. Worth trying again soon (DQ-12)."""
@@ -201,8 +217,8 @@ class Database:
                     raise (lost.__cause__ or lost) from None
                 if not self.retries:
                     raise unreachable(lost) from lost
-                seconds = backoff.next()
-                logger.warning("System database not reachable (%s), retrying in %.1f s", lost, seconds)
+                seconds = lost.wait_sec(backoff)
+                logger.warning("%s (%s), retrying in %.1f s", lost.what, lost, seconds)
                 self.pause(seconds)
 
     def _read(self, work: Callable[[Session], T]) -> T:

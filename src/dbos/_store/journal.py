@@ -252,8 +252,8 @@ class Journal:
                         entry.fail(error)
                     return None, []
                 backoff = backoff or Backoff()
-                seconds = backoff.next()
-                logger.warning("System database not reachable (%s), writing again in %.1f s", lost, seconds)
+                seconds = lost.wait_sec(backoff)
+                logger.warning("%s (%s), writing again in %.1f s", lost.what, lost, seconds)
                 self._database.pause(seconds)
             except BaseException as error:
                 # A defect or a database out of order (disk full, tables gone): the waiters must learn of it.

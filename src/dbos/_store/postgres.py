@@ -22,7 +22,7 @@ from psycopg.rows import tuple_row
 from .._error import DBOSQueryTimeoutError
 from . import faults
 from .address import Address
-from .database import BadRecord, ConnectionLost, Contended, Database, Kind, Lane, Row, Session, Wire, one
+from .database import BadRecord, ConnectionLost, Contended, Database, Deadlocked, Kind, Lane, Row, Session, Wire, one
 from .listening import PostgresWire
 from .sql import Dialect, Spread, column_types, field_values, json_bytes
 
@@ -39,7 +39,8 @@ _STEERED_SETTINGS = (
 )
 _VALUE_STATES = ("22", "23", "54")  # data exceptions, broken constraints, limits
 _CONTENDED_STATES = ("40001", "55P03")
-_RETRIED_STATES = ("40P01", "25P03")
+_DEADLOCK = "40P01"
+_RETRIED_STATES = ("25P03",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +385,8 @@ class PostgresLane:
             return
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
         message = result.error_message.decode(errors="replace").strip()
+        if state == _DEADLOCK:
+            raise Deadlocked(message)
         if self._pgconn.status != pq.ConnStatus.OK or _is_retried(state):
             raise ConnectionLost(message or "the server closed the connection")
         raise BadRecord(message, of_value=state[:2] in _VALUE_STATES)
@@ -441,6 +444,8 @@ def _translated() -> Iterator[None]:
         yield
     except psycopg.Error as error:
         lost = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+        if error.sqlstate == _DEADLOCK:
+            raise Deadlocked(str(error).strip()) from error
         if lost or _is_retried(error.sqlstate or ""):
             raise ConnectionLost(str(error).strip()) from error
         if error.sqlstate in _CONTENDED_STATES:

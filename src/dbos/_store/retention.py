@@ -1,7 +1,7 @@
 """Retention: which finished workflows are old enough to go, and which running ones have run for too long.
 
 Walks the status table by key, page by page, so that no statement is long and a run that was interrupted can simply be
-repeated. Leaves deleting to `deletion.py`, cancelling to `workflows.py`, and the loop to the operations.
+repeated. Leaves deleting to `deletion.py`, cancelling to `cancelling.py`, and the loop to the operations.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._model.status import ACTIVE
-from . import workflows
+from . import cancelling, workflows
 from .database import Session
 from .deletion import remove
 
@@ -130,4 +130,4 @@ def cancel_older(session: Session, application_name: str | None, status: str, cu
         cutoff=cutoff_ms,
         size=size,
     )
-    return workflows.cancel(session, [row[0] for row in rows])
+    return cancelling.cancel(session, [row[0] for row in rows])

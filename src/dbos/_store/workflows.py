@@ -337,35 +337,6 @@ class Scope:
     executor_id: str
 
 
-def cancel(session: Session, workflow_ids: list[str]) -> list[str]:
-    """Cancel every given run that has not succeeded or failed (ST-18); return those that were."""
-    rows = session.rows(
-        """
-        update {workflow_status}
-           set status = 'CANCELLED', owner_xid = null, queue_name = null, deduplication_id = null,
-               started_at_epoch_ms = null, updated_at = {now_ms}, completed_at = {now_ms}
-         where workflow_uuid {in:ids} and status not in ('SUCCESS', 'ERROR')
-        returning workflow_uuid
-        """,
-        ids=workflow_ids,
-    )
-    return [row[0] for row in rows]
-
-
-def cancelled_among(session: Session, workflow_ids: list[str]) -> list[str]:
-    """Read which of the given runs are cancelled."""
-    rows = session.rows(
-        "select workflow_uuid from {workflow_status} where workflow_uuid {in:ids} and status = 'CANCELLED'",
-        ids=workflow_ids,
-    )
-    return [row[0] for row in rows]
-
-
-def cancelled_already(session: Session, keys: list[Key]) -> list[Key]:
-    """Tell which of the runs asked about are cancelled: the probe behind ("cancelled", id)."""
-    return [("cancelled", workflow_id) for workflow_id in cancelled_among(session, [key[1] for key in keys])]
-
-
 def children(session: Session, workflow_ids: list[str]) -> list[str]:
     """Read the direct children of the given runs."""
     rows = session.rows(
@@ -393,30 +364,6 @@ def resume(session: Session, workflow_ids: list[str], queue_name: str) -> int:
         ids=workflow_ids,
         queue=queue_name,
     )
-
-
-def cancel_overdue(session: Session, scope: Scope, limit: int) -> list[str]:
-    """Cancel active runs whose deadline has passed (ST-19), the longest overdue first."""
-    rows = session.rows(
-        """
-        update {workflow_status}
-           set status = 'CANCELLED', owner_xid = null, queue_name = null, deduplication_id = null,
-               started_at_epoch_ms = null, updated_at = {now_ms}, completed_at = {now_ms}
-         where workflow_uuid in (
-               select w.workflow_uuid
-                 from {workflow_status} w
-                where w.status in ('ENQUEUED', 'PENDING', 'DELAYED') and w.workflow_deadline_epoch_ms is not null
-                  and w.workflow_deadline_epoch_ms <= {now_ms}
-                  and (w.application_name = :application or w.application_name is null)
-                order by w.workflow_deadline_epoch_ms
-                limit :limit
-                {skip_locked:w})
-        returning workflow_uuid
-        """,
-        application=scope.application_name,
-        limit=limit,
-    )
-    return [row[0] for row in rows]
 
 
 def dead_letter(session: Session, workflow_id: str, attempts: int) -> int:
