@@ -67,7 +67,7 @@ def test_a_database_without_our_tables_gets_them_at_launch(launch, db):
     launch()
     assert len(DBOS.list_executors()) == 1
     assert db.rows("select * from {dbos_migrations}") == versions
-    assert db.rows("select version from {dbos_indie_migrations}") == [{"version": 1}]
+    assert db.rows("select version from {dbos_indie_migrations}") == [{"version": 2}]
 
 
 def test_a_launch_that_only_verifies_goes_on_without_our_tables(launch, db):

@@ -59,7 +59,8 @@ def test_each_migration_is_announced_and_followed_by_its_version() -> None:
     assert announced == [*range(1, 48), *range(100, 126)]
     assert written == announced[1:]
     assert script.count('INSERT INTO "dbos".dbos_migrations (version) VALUES (1);') == 1
-    assert script.endswith('UPDATE "dbos".dbos_migrations SET version = 125;\n')
+    last = 'UPDATE "dbos".dbos_migrations SET version = 125;\n'
+    assert script.partition(last)[2].startswith("\n-- Tables and indexes that only this implementation has")
     tenth = script[script.index("-- Migration 10 ") : script.index("-- Migration 11\n")]
     assert tenth.split("\n") == [
         "-- Migration 10 skipped: not applicable on fresh databases",

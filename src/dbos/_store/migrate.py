@@ -79,30 +79,49 @@ def _migrate_shared(connection: psycopg.Connection[Any], schema: str, version: i
 
 
 def _migrate_own(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Create the tables only we have, in one transaction. A role that may not goes on without them (PERM-3)."""
+    """Create the tables and indexes only we have, one script after the other.
+
+    A role that may not goes on with what there is (PERM-3).
+    """
     import psycopg
 
-    version = _postgres_own_version(connection, schema)
-    if version >= LATEST_OWN:
+    for script in own_scripts(above=_postgres_own_version(connection, schema)):
+        try:
+            _apply_own(connection, Dialect("postgres", schema), script)
+        except psycopg.errors.InsufficientPrivilege as error:
+            logger.warning(
+                'This role cannot create the tables and indexes that this implementation adds to schema "%s" (%s): '
+                "run `dbos migrate` once with the role that owns the schema",
+                schema,
+                str(error).strip(),
+            )
+            return
+
+
+def _apply_own(connection: psycopg.Connection[Any], dialect: Dialect, script: Script) -> None:
+    text, counted = dialect.expand(script.text), _counted(dialect, script.number)
+    if script.mode != "online":
+        execute(connection, "\n".join([text, *counted]))
         return
-    try:
-        execute(connection, "\n".join(own_statements(Dialect("postgres", schema), above=version)))
-    except psycopg.errors.InsufficientPrivilege as error:
-        logger.warning(
-            'This role cannot create the tables that this implementation adds to schema "%s" (%s): '
-            "run `dbos migrate` once with the role that owns the schema",
-            schema,
-            str(error).strip(),
-        )
+    assert dialect.schema is not None
+    _drop_invalid_indexes(connection, dialect.schema)
+    for statement in text.split(";\n"):  # each its own transaction, and nobody who writes waits for it
+        if statement:
+            execute(connection, statement.replace("create index", "create index concurrently", 1))
+    execute(connection, "\n".join(counted))
 
 
 def own_statements(dialect: Dialect, *, above: int = 0) -> list[str]:
-    """Return the statements that create the tables only we have, and count them. Running them again does no harm."""
+    """Return the statements that create what only we have, and count it. Running them again does no harm."""
+    texts = [dialect.expand(script.text) for script in own_scripts(above=above)]
+    return [*texts, *_counted(dialect, LATEST_OWN)]
+
+
+def _counted(dialect: Dialect, version: int) -> list[str]:
     counter = dialect.table("dbos_indie_migrations")
     return [
         f"create table if not exists {counter} (version bigint not null primary key);",
-        *(dialect.expand(script.text) for script in own_scripts(above=above)),
-        *_record(counter, LATEST_OWN),
+        *_record(counter, version),
     ]
 
 

@@ -45,8 +45,6 @@ def print_migrations(schema: str, start: int = 1, *, listen_notify: bool = True)
         parts.append(_FRESH)
         parts.append(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)};\n")
         parts.append(f"CREATE TABLE IF NOT EXISTS {table} (version BIGINT NOT NULL PRIMARY KEY);\n")
-    parts.append("\n-- Tables that only this implementation has, counted on their own; safe to run again\n")
-    parts.extend(f"{statement.rstrip()}\n" for statement in own_statements(Dialect("postgres", schema)))
     rendering = Rendering(schema)
     pending = scripts("postgres", above=start - 1, notify=listen_notify)
     for number, group in groupby(pending, key=lambda script: script.number):
@@ -60,6 +58,8 @@ def print_migrations(schema: str, start: int = 1, *, listen_notify: bool = True)
             parts.append(f"INSERT INTO {table} (version) VALUES ({number});\n")
         else:
             parts.append(f"UPDATE {table} SET version = {number};\n")
+    parts.append("\n-- Tables and indexes that only this implementation has, counted on their own; safe to run again\n")
+    parts.extend(f"{statement.rstrip()}\n" for statement in own_statements(Dialect("postgres", schema)))
     return "".join(parts)
 
 

@@ -32,7 +32,7 @@ from .address import quote
 LATEST_VERSION = 125
 """The schema version this build needs and records (MIG-2)."""
 
-LATEST_OWN = 1
+LATEST_OWN = 2
 """The newest of our own migrations, which `dbos_indie_migrations` counts."""
 
 Dialect = Literal["postgres", "cockroach", "sqlite"]

@@ -101,6 +101,8 @@ _CONDITIONS = {
 
 
 _IN_FLIGHT = ("ENQUEUED", "PENDING")
+# Each arm has an index that holds just those rows.
+_ACTIVE = "({in_flight:w} and w.status in ('ENQUEUED', 'PENDING') or w.status = 'DELAYED')"
 _FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _KNOWN = frozenset({*_IN_FLIGHT, *_FAILED, "DELAYED", "SUCCESS"})
 
@@ -155,7 +157,7 @@ def conditions(wanted: Filter) -> list[str]:
     if wanted.queues_only:
         found.append("w.queue_name is not null")
         if wanted.status is None:
-            found.append("w.status in ('ENQUEUED', 'PENDING', 'DELAYED')")
+            found.append(_ACTIVE)
     return found
 
 

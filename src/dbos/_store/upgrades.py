@@ -44,8 +44,9 @@ def due(session: Session, application_name: str, names: list[str]) -> Upgrade | 
     return Upgrade(names, application_name, latest.version_name, latest.timestamp_ms, older) if older else None
 
 
+# The coalesce keeps plans off the index by name, which holds finished runs too.
 _OLDER = """
-       x.name {in:names} and x.application_version {in:older}
+       coalesce(x.name, '') {in:names} and x.application_version {in:older}
        and (x.application_name = :application or x.application_name is null)
 """
 
