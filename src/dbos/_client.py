@@ -186,6 +186,8 @@ class DBOSClient:
             listens=use_listen_notify,
         )
         self._node.queue_of = queue_of
+        self._opening = opening
+        self._system_database: Any = None
         self._started = self._destroyed = False
         self._starting = threading.Lock()
         if not lazy:
@@ -244,7 +246,36 @@ class DBOSClient:
         """
         if not self._destroyed:
             self._destroyed = True
+            if self._system_database is not None:
+                self._system_database.close()
             self._node.stop()
+
+    # --- what packages built on dbos reach for, and nothing else may (CMP-0)
+    @property
+    def _sys_db(self) -> Any:
+        """The system database: see `integrations.system_database`."""
+        if self._system_database is None:
+            from .integrations.system_database import SystemDatabase
+
+            opening = self._opening
+            self._system_database = SystemDatabase(
+                self._connected,
+                opening.url,
+                opening.engine,
+                schema=opening.schema,
+                pool_size=opening.pool_size,
+                client=opening.application_name,
+            )
+        return self._system_database
+
+    @property
+    def _serializer(self) -> Serializer:
+        """What encodes and decodes values; it may be replaced."""
+        return self._node.codec.configured
+
+    @_serializer.setter
+    def _serializer(self, serializer: Serializer) -> None:
+        self._node.codec = Codec(serializer)
 
     def __enter__(self) -> DBOSClient:
         """Return the client."""

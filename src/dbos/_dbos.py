@@ -380,3 +380,41 @@ class DBOS:
         here = require("set_authentication")
         here.auth.user, here.auth.roles = authenticated_user, authenticated_roles
         authenticated(here.auth)
+
+    # --- what packages built on dbos reach for, and nothing else may (CMP-0)
+    @property
+    def _config(self) -> dict[str, Any]:
+        """The configuration as far as it is asked for: the application's name and its system database."""
+        settings = lifecycle.constructed().settings
+        return {"name": settings.name, "system_database_url": settings.system_database_url}
+
+    @property
+    def _app_db(self) -> Any:
+        """The application database, with its `engine`; None when none is configured or before launch."""
+        runtime = lifecycle.constructed().runtime
+        return None if runtime is None else runtime.application_database
+
+    @property
+    def _sys_db(self) -> Any:
+        """The system database: see `integrations.system_database`."""
+        from .integrations.system_database import SystemDatabase
+
+        application = lifecycle.constructed()
+        if SystemDatabase not in application.shared:
+            settings = application.settings
+            made = SystemDatabase(
+                _node,
+                settings.system_database_url,
+                settings.system_database_engine,
+                schema=settings.system_schema,
+                pool_size=settings.pool_size,
+                client=None,
+            )
+            application.shared[SystemDatabase] = made
+            application.closers.append(made.close)
+        return application.shared[SystemDatabase]
+
+
+def _get_dbos_instance() -> DBOS:
+    """Return the one instance; `DBOSException` when there is none (CMP-0)."""
+    return cast(DBOS, lifecycle.constructed().facade)

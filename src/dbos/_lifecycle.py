@@ -386,7 +386,7 @@ def listen_queues(queues: Sequence[Any]) -> None:
 
         DBOS.listen_queues(["reports"])
     """
-    application = _constructed()
+    application = constructed()
     if application.launched:
         raise DBOSException("listen_queues called after DBOS is launched")
     if application.listened is not None:
@@ -402,7 +402,7 @@ def alert_handler(func: AlertHandler) -> AlertHandler:
         @DBOS.alert_handler
         def on_alert(name: str, message: str, metadata: dict[str, str]) -> None: ...
     """
-    application = _constructed()
+    application = constructed()
     if application.launched:
         raise DBOSException("The alert handler must be defined before DBOS is launched")
     if application.alert_handler is not None:
@@ -469,7 +469,8 @@ def launched() -> Application:
     return _application
 
 
-def _constructed() -> Application:
+def constructed() -> Application:
+    """Return the application, launched or not; DBOSException when there is none."""
     if _application is None:
         raise DBOSException("No DBOS was created yet: construct DBOS(config=...) first")
     return _application

@@ -47,6 +47,7 @@ class Run:
         "serialization",
         "span",
         "trace_parent",
+        "view",
         "workflow_id",
     )
 
@@ -82,6 +83,7 @@ class Run:
         self.pens: dict[str, Pen] = {}  # by stream: where to write next
         self.reading = False  # a stream: its id is drawn, its outcome not yet recorded
         self.lock = threading.Lock()
+        self.view: Any = None  # what `dbos._context` shows of it, once somebody asks
         self.span: Any = None  # of this execution, when tracing is on
         self.trace_parent: Any = None  # the trace context its span belongs under; None: the current one
 

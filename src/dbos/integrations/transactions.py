@@ -67,12 +67,12 @@ class ApplicationDatabase:
         where = address.parse(url)
         if settings.run_migrations and where.dialect == "postgres":
             create_database(where)
-        self._engine = blocking_engine(url, settings.engine_kwargs)
+        self.engine = blocking_engine(url, settings.engine_kwargs)
         table = Table(where.dialect, None if where.dialect == "sqlite" else settings.system_schema)
         self._outcomes = TransactionOutputs(table)
         if settings.run_migrations:
-            checkpoints.in_one_transaction(self._engine, table, lambda connection: migrate(connection, table))
-        self._port = BlockingPort(self._engine, sessionmaker(expire_on_commit=False))
+            checkpoints.in_one_transaction(self.engine, table, lambda connection: migrate(connection, table))
+        self._port = BlockingPort(self.engine, sessionmaker(expire_on_commit=False))
         self._place = Place(self._port, self._outcomes, codec, application_session)
         datasources.register(self)
 
@@ -97,7 +97,7 @@ class ApplicationDatabase:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self.engine.dispose()
 
 
 async def run_transaction(
