@@ -272,3 +272,15 @@ def test_receivers_stop_with_dbos_and_start_again(consuming, fake, launch):
     launch()
     fake.batches.put([Message("b", 2)])
     until(lambda: got == ["a", "b"])
+
+
+@pytest.mark.rules("EV-20")
+def test_five_hundred_messages_a_second_are_ingested(consuming, fake):
+    """Ten times as many are usual; the workflows run meanwhile."""
+    consuming()
+    until(lambda: fake.sizes)
+    before = time.monotonic()
+    for batch in range(20):
+        fake.batches.put([Message(n, n) for n in range(batch * 250, batch * 250 + 250)])
+    until(lambda: ("orders", 0, 5000) in fake.stored)
+    assert 5000 / (time.monotonic() - before) > 500
