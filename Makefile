@@ -7,10 +7,10 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check rules bench stubs parity format coverage clean
+.PHONY: help demo test test-ecosystem torture check rules bench stubs parity format coverage clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # --- environments, each built once per change of pyproject.toml
 
@@ -40,6 +40,9 @@ demo: $(VENV)/.base ## Watch orders survive a SIGKILL (DBOS_SYSTEM_DATABASE_URL 
 
 test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=2, PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this one, and kill them
+	@$(BIN)/python -m pytest tests/ecosystem $(PYTEST_ARGS)
 
 torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
@@ -77,5 +80,5 @@ coverage: $(VENV)/.dev ## Run the tests and report the branches that none takes
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-upstream .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
+	rm -rf .venv .venv-upstream .ecosystem .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
