@@ -13,7 +13,10 @@ from .._store.database import Session
 from .._store.retention import Old
 
 BATCH_SIZE = 10_000
-PAGE_ROWS = 500  # few enough that no writer waits for long while they go
+PAGE_ROWS = 500
+# SQLite has one writer: a batch that takes longer is halved, so that nobody waits for long.
+BATCH_SEC = 0.1
+FIRST_BATCH, SMALLEST_BATCH = 100, 50
 # In the order of their lives: what moves on meanwhile is met again.
 STATUSES = ("DELAYED", "ENQUEUED", "PENDING")
 
@@ -68,7 +71,8 @@ async def _cutoff(node: Node, io: Io, cutoff_ms: int | None, rows_threshold: int
 async def _collect_before(node: Node, io: Io, cutoff_ms: int, batch_size: int | None) -> int:
     """Walk what may go, and delete it page by page, or all at the end."""
     collected, together = 0, list[str]()
-    size = min(batch_size or PAGE_ROWS, PAGE_ROWS)
+    most = PAGE_ROWS if batch_size is None else min(batch_size, PAGE_ROWS)
+    size = min(FIRST_BATCH, most)
     after: Old | None = None
     while True:
         old, unread = await io.query(node.database.seek, partial(_page, node.application_name, cutoff_ms, after, size))
@@ -77,8 +81,17 @@ async def _collect_before(node: Node, io: Io, cutoff_ms: int, batch_size: int | 
         after = old[-1]
         if batch_size is None:
             together += unread
-        else:
-            collected += await _collect(node, io, unread)
+            continue
+        began = node.clock.monotonic_sec()
+        collected += await _collect(node, io, unread)
+        size = _next_size(size, most, node.clock.monotonic_sec() - began)
+
+
+def _next_size(size: int, most: int, took_sec: float) -> int:
+    """Return how large the next batch should be, after one of this size took so long."""
+    if took_sec > BATCH_SEC:
+        return max(size // 2, min(SMALLEST_BATCH, most))
+    return min(size * 2, most) if took_sec < BATCH_SEC / 2 else size
 
 
 def _page(
