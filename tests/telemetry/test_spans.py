@@ -53,10 +53,13 @@ async def test_an_operation_of_a_workflow_has_a_span_without_a_type(launch, face
         await face.dbos.list_schedules()
         await face.dbos.list_workflows()
         await face.dbos.set_event("key", 2)
+        await face.dbos.write_stream("stream", 1)
+        await face.dbos.close_stream("stream")
 
     launch(enable_otlp=True)
     await busy()
     names = ["send", "recv", "send_bulk", "set_event", "get_event", "sleep", "listSchedules", "set_event"]
+    names += ["write_stream", "close_stream"]
     assert spans.tree() == [*((name, busy.__qualname__) for name in names), (busy.__qualname__, None)]
     assert "operationType" not in spans.named("sleep").attributes
     assert (

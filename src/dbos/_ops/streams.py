@@ -14,6 +14,7 @@ from .._engine.pen import Pen
 from .._engine.runtime import Node, Runtime
 from .._engine.step import act, confirm, operation, record, record_own_error, recorded_value, replayed
 from .._engine.tail import END, Tail, is_end
+from .._engine.tracing import traced
 from .._error import DBOSException, DBOSNonExistentWorkflowError, DBOSStreamNondeterminismError, DBOSStreamTimeoutError
 from .._model.serialize import PORTABLE, WorkflowSerializationFormat
 from .._store import streams as store
@@ -28,6 +29,7 @@ READ_OFFSET = "DBOS.readStreamOffset"
 SHORTEST_POLL_SEC = 0.001
 
 
+@traced("write_stream")
 async def write_stream(
     node: Runtime,
     io: Io,
@@ -50,6 +52,7 @@ async def write_stream(
     await _append(node, io, run, WRITE, key, value, name)
 
 
+@traced("close_stream")
 async def close_stream(node: Runtime, io: Io, key: str) -> None:
     """End a stream of the running workflow: readers stop here. A stream also ends with its workflow.
 
