@@ -66,6 +66,18 @@ def test_nobody_listens_there(bare, arguments):
     assert plainly(refusal) and "Cannot connect to the system database postgresql://u:***@127.0.0.1:1/shop" in refusal
 
 
+@pytest.mark.parametrize("password", ["dbos", "system", "u", "127.0.0.1"])
+def test_a_password_that_is_a_word_does_not_spoil_the_message(bare, password):
+    refusal = bare.refusal("workflow", "list", "-s", f"postgresql://u:{password}@127.0.0.1:1/shop")
+    assert refusal.startswith("Error: Cannot connect to the system database postgresql://u:***@127.0.0.1:1/shop: ")
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_a_schema_that_is_not_there(bare, db):
+    refusal = bare.refusal("workflow", "list", "-s", db.url, "--schema", "other")
+    assert "has no tables of DBOS in schema 'other'" in refusal and refusal.endswith(" --schema other\n")
+
+
 @pytest.mark.rules("CLI-4", "CLI-11", "CLI-13")
 @pytest.mark.parametrize("arguments", READING, ids=" ".join)
 def test_no_usable_url(bare, arguments):

@@ -133,6 +133,25 @@ def test_watching_a_workflow_draws_its_steps(db, launch):
     assert "SUCCESS" in terminal.plain()
 
 
+def test_watching_many_steps_draws_the_last_ones(db, launch):
+    dbos = launch()
+
+    @dbos.step(name="count")
+    def count(number: int) -> str:
+        return f"<{number}>"
+
+    @dbos.workflow()
+    def many() -> None:
+        for number in range(60):
+            count(number)
+
+    handle = dbos.start_workflow(many)
+    handle.get_result()
+    terminal = Terminal("workflow", "watch", handle.workflow_id, "-s", db.url)
+    assert terminal.end() == 0
+    assert "<59>" in terminal.seen and "<10>" not in terminal.seen
+
+
 def test_watching_a_list_until_ctrl_c(db, ran):
     terminal = Terminal("workflow", "list", "--watch", "-s", db.url, "-i", "0.05")
     terminal.until("SUCCESS")

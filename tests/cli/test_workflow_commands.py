@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -108,6 +109,17 @@ def test_values_that_need_the_application_are_shown_as_they_are_stored(command, 
     db.execute("update {workflow_status} set output = ?, status = 'SUCCESS' where workflow_uuid = 'odd'", stored)
     assert command.json("workflow", "list")[0]["output"] == stored
     assert command.json("workflow", "get", "odd")["output"] == stored
+
+
+@pytest.mark.rules("CLI-6", "CLI-48")
+def test_values_that_json_has_no_words_for(command, client):
+    itself: list[Any] = [1]
+    itself.append(itself)
+    odd = {"when": datetime(2026, 1, 2), "nan": float("nan"), (1, 2): {3}, "bytes": b"x", "itself": itself}
+    client.enqueue({"workflow_name": "w", "queue_name": "q", "workflow_id": "odd"}, odd)
+    (shown,) = command.json("workflow", "get", "odd")["input"]["args"]
+    assert shown.pop("itself")[0] == 1
+    assert shown == {"when": "2026-01-02 00:00:00", "nan": "nan", "(1, 2)": "{3}", "bytes": "b'x'"}
 
 
 def test_a_name_cannot_play_with_the_terminal(command, client):

@@ -6,7 +6,6 @@ Leaves which URL is meant to `settings`. No driver's exception and no password g
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -71,11 +70,7 @@ def confirmed(question: str) -> bool:
 
 
 class Failure(click.ClickException):
-    """A command could not do its work: exit code 1."""
-
-    def show(self, file: Any = None) -> None:
-        """Print the message on stderr."""
-        click.echo(f"Error: {self.message}", file=file or sys.stderr)
+    """A command could not do its work: the message goes to stderr, the exit code is 1."""
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import re
 import sqlite3
 from urllib.parse import unquote
 
+import click
+
 from .._error import DBOSException
 from .._store.address import parse
 from .settings import Target
@@ -25,17 +27,13 @@ def explained(error: BaseException, target: Target | None) -> str:
     """Return one message, without a driver's class names, SQL or passwords."""
     url = _url(target)
     cause = getattr(error, "orig", None) or error
-    text = _driver(cause, url, target) if _from_driver(cause) else _own(cause)
-    return _without_password(text, url)
-
-
-def _own(error: BaseException) -> str:
-    """Return the message of an error that is ours, or of Python's."""
-    if isinstance(error, DBOSException | ValueError) or type(error).__module__.startswith("dbos."):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error}"
+    if isinstance(cause, DBOSException | ValueError) or type(cause).__module__.startswith("dbos."):
+        return str(cause)  # our own words, which hold no password
+    if _from_driver(cause):
+        return _driver(_without_password(str(cause), url), url, target)
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"{cause.filename}: {cause.strerror}" if cause.filename else cause.strerror
+    return _without_password(f"{type(cause).__name__}: {cause}", url)
 
 
 def _from_driver(error: BaseException) -> bool:
@@ -43,11 +41,12 @@ def _from_driver(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) or module in ("psycopg", "psycopg_pool", "sqlalchemy")
 
 
-def _driver(error: BaseException, url: str, target: Target | None) -> str:
-    """Return what a driver's error means for somebody who operates an application."""
-    text = str(error).strip().partition("\n")[0]
+def _driver(said: str, url: str, target: Target | None) -> str:
+    """Return what a driver's message means for somebody who operates an application."""
+    text = said.strip().partition("\n")[0]
     place = _masked(url)
-    migrate = f"create it with: dbos migrate --sys-db-url {place}"
+    named = f" --schema {target.schema}" if target is not None and target.schema != "dbos" else ""
+    migrate = f"create it with: dbos migrate --sys-db-url {place}{named}"
     if _NO_DATABASE.search(text) or "unable to open database file" in text:
         return f"The system database {place} does not exist; {migrate}"
     if _NO_TABLES.search(text):
@@ -63,7 +62,7 @@ def _url(target: Target | None) -> str:
     """Return the URL that is meant, empty when there is none."""
     try:
         return target.url if target is not None else ""
-    except Exception:  # the message at hand says why
+    except (DBOSException, OSError, click.ClickException):  # the message at hand says why
         return ""
 
 

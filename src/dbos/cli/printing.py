@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # A gap between the columns of a table.
 GAP = 2
+# What lies deeper in a value is text: it may hold itself.
+DEPTH = 50
 # How long something may take before a terminal shows that it goes on.
 PATIENCE_SEC = 0.5
 STYLES = {
@@ -87,16 +89,16 @@ def emit_json(value: Any) -> None:
     click.echo(json.dumps(jsonable(value)))
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: Any, depth: int = 0) -> Any:
     """Return a value in JSON's own words; every other object, also one that is not a number, is its `str`."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int | float):
         return value if value == value and abs(value) != float("inf") else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
+    if isinstance(value, Mapping) and depth < DEPTH:
+        return {str(key): jsonable(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple) and depth < DEPTH:
+        return [jsonable(item, depth + 1) for item in value]
     return str(value)
 
 

@@ -75,7 +75,10 @@ def _steps_view(as_json: bool | None, columns: Sequence[Column]) -> Iterator[Cal
     """Give what shows a workflow and its steps, each time they have been read."""
     if on_terminal(as_json):
         with _screen() as draw:
-            yield lambda status, steps: draw(heading(_line(status)), table(steps, columns, console().width))
+            # The last steps, as many as there is room for below the headings.
+            yield lambda status, steps: draw(
+                heading(_line(status)), table(steps[-(console().height - 3) :], columns, console().width)
+            )
         return
     seen: set[int] = set()
 
