@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TimedOut
 from typing import Any
 
 import pytest
-from programs import Gate, rerun, status_of, step_names, workflow_row, workflow_rows
+from programs import BOUND_SEC, Gate, rerun, status_of, step_names, workflow_row, workflow_rows
 
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID, testing
 from dbos import error as dbos_error
@@ -364,6 +366,45 @@ async def test_a_workflow_may_delete_itself(launch, db, face):
         await program()
     assert ran == []
     assert rows_of(db, "w") == {}
+
+
+@pytest.mark.rules("MGT-52", "MGT-53")
+@pytest.mark.parametrize("deleter", ["the application", "a client"])
+@pytest.mark.parametrize("waits", ["get_result", "wait_first"])
+def test_who_waits_for_a_workflow_that_is_deleted_learns_of_it(launch, db, client, waits, deleter):
+    @DBOS.workflow()
+    def program() -> None: ...
+
+    launch(notification_listener_polling_interval_sec=0.05)
+    with SetWorkflowID("w"):
+        handle = DBOS.enqueue_workflow("nobody-listens", program)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = (
+            thread.submit(DBOS.get_result, "w") if waits == "get_result" else thread.submit(DBOS.wait_first, [handle])
+        )
+        # Nothing outside tells that somebody waits: that it goes on waiting shows that it does.
+        with pytest.raises(TimedOut):
+            waiting.result(timeout=0.2)
+        (client if deleter == "a client" else DBOS).delete_workflow("w")
+        with pytest.raises(NonExistent):
+            waiting.result(timeout=BOUND_SEC)
+
+
+@pytest.mark.rules("HND-5", "MGT-53")
+def test_who_waits_for_an_id_that_is_new_goes_on_waiting(launch, client):
+    @DBOS.workflow(name="program")
+    def program() -> int:
+        return 1
+
+    launch(notification_listener_polling_interval_sec=0.05)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(DBOS.get_result, "w")
+        client.delete_workflow("w")
+        with pytest.raises(TimedOut):
+            waiting.result(timeout=0.2)
+        with SetWorkflowID("w"):
+            program()
+        assert waiting.result(timeout=BOUND_SEC) == 1
 
 
 @pytest.mark.rules("MGT-51", "DEL-5")

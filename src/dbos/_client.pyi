@@ -361,7 +361,8 @@ class DBOSClient:
     ) -> WorkflowHandle[Any]:
         """Wait for the first of several workflows to end, however it ends, and return its handle.
 
-        Raises `ValueError` for an empty list or one that names a workflow twice.
+        Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
+        deleted meanwhile.
 
             first = client.wait_first([client.start_workflow(fetch, url) for url in mirrors])
         """
@@ -371,7 +372,8 @@ class DBOSClient:
     ) -> WorkflowHandleAsync[Any]:
         """Wait for the first of several workflows to end, however it ends, and return its handle.
 
-        Raises `ValueError` for an empty list or one that names a workflow twice.
+        Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
+        deleted meanwhile.
 
             first = client.wait_first([client.start_workflow(fetch, url) for url in mirrors])
         """

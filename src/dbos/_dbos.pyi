@@ -703,7 +703,8 @@ class DBOS:
     def wait_first(handles: list[WorkflowHandle[Any]], *, polling_interval_sec: float = 1.0) -> WorkflowHandle[Any]:
         """Wait for the first of several workflows to end, however it ends, and return its handle.
 
-        Raises `ValueError` for an empty list or one that names a workflow twice.
+        Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
+        deleted meanwhile.
 
             first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
         """
@@ -714,7 +715,8 @@ class DBOS:
     ) -> WorkflowHandleAsync[Any]:
         """Wait for the first of several workflows to end, however it ends, and return its handle.
 
-        Raises `ValueError` for an empty list or one that names a workflow twice.
+        Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
+        deleted meanwhile.
 
             first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
         """

@@ -15,7 +15,7 @@ from .._error import (
 )
 from .._model.outcome import Failure, Outcome, Value
 from .._store import workflows
-from .._store.signals import run_key
+from .._store.signals import lasting_key, run_key
 from .._store.workflows import Finish
 from .color import Io
 from .context import Run, workflow_run
@@ -29,7 +29,7 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
 
     A run that does not exist yet is waited for too (HND-5); one that vanishes was deleted (MGT-52).
     """
-    key = run_key(workflow_id)
+    key, lasting = run_key(workflow_id), lasting_key(workflow_id)
     is_known = False
     while True:
         if node.signals.stopped:
@@ -41,10 +41,12 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
                 return decoded(node, workflow_id, found)
             if found is None and is_known:
                 return Failure(DBOSNonExistentWorkflowError("target", workflow_id))
-            is_known = found is not None
+            if found is not None:
+                is_known = True
+                node.signals.watch_also(lasting, ticket)
             await io.wait(ticket)
         finally:
-            node.signals.leave(key, ticket)
+            node.signals.leave_all([key, lasting], ticket)
 
 
 def decoded(node: Node, workflow_id: str, found: Finish) -> Outcome[Any]:

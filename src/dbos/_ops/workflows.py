@@ -24,7 +24,7 @@ from .._model.records import StepInfo, WorkflowStatus
 from .._store import cancelling, steps, workflows
 from .._store.database import Session
 from .._store.queues import INTERNAL_QUEUE
-from .._store.signals import run_key
+from .._store.signals import lasting_key, run_key
 
 CANCEL = "DBOS.cancelWorkflow"
 
@@ -135,7 +135,8 @@ async def wait_first(
 ) -> WorkflowHandle[Any]:
     """Wait for the first of several workflows to end, however it ends, and return its handle.
 
-    Raises `ValueError` for an empty list or one that names a workflow twice.
+    Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
+    deleted meanwhile.
 
         first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
     """
@@ -153,17 +154,28 @@ async def wait_first(
 
 async def _first_of(node: Node, io: Io, workflow_ids: list[str], interval_sec: float) -> str:
     keys = [run_key(workflow_id) for workflow_id in workflow_ids]
+    lasting = [lasting_key(workflow_id) for workflow_id in workflow_ids]
+    known: set[str] = set()
+
+    def read(session: Session) -> tuple[str | None, set[str]]:
+        first = workflows.first_finished(session, workflow_ids)
+        return first, known if first is not None else workflows.existing(session, workflow_ids)
+
     while True:
         ticket = node.signals.watch_any(keys, interval_sec)
         try:
-            first: str | None = await io.query(
-                node.database.read, lambda session: workflows.first_finished(session, workflow_ids)
-            )
+            seen: tuple[str | None, set[str]] = await io.query(node.database.read, read)
+            first, found = seen
             if first is not None:
                 return first
+            if known - found:
+                raise DBOSNonExistentWorkflowError("target", ", ".join(sorted(known - found)))
+            known.update(found)
+            for workflow_id in found:
+                node.signals.watch_also(lasting_key(workflow_id), ticket)
             await io.wait(ticket)
         finally:
-            node.signals.leave_all(keys, ticket)
+            node.signals.leave_all([*keys, *lasting], ticket)
 
 
 async def cancel_workflows(

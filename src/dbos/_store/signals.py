@@ -118,6 +118,11 @@ class Signals:
             self._see_to_poller()
         return ticket
 
+    def watch_also(self, key: Key, ticket: Ticket[None]) -> None:
+        """Let a ticket be woken by another key, too."""
+        with self._lock:
+            self._waiters.setdefault(key, []).append(ticket)
+
     def leave(self, key: Key, ticket: Ticket[None]) -> None:
         """Forget a waiter that gave up, or that has been served."""
         self.leave_all([key], ticket)
@@ -329,6 +334,11 @@ class Signals:
 def run_key(workflow_id: str) -> Key:
     """Return the key that is told when a workflow has reached a terminal status."""
     return ("run", workflow_id)
+
+
+def lasting_key(workflow_id: str) -> Key:
+    """Return the key that is told when a workflow that was there has a terminal status, or is gone."""
+    return ("run", workflow_id, "lasting")
 
 
 def cancelled_key(workflow_id: str) -> Key:

@@ -14,7 +14,7 @@ from .._error import (
 )
 from .database import Kind, Session
 from .leases import UNOWNED
-from .signals import Key
+from .signals import Key, lasting_key, run_key
 
 
 def owned(run: str, owner: str) -> str:
@@ -266,16 +266,24 @@ def finish(session: Session, workflow_id: str) -> Finish | None:
 
 
 def finished(session: Session, keys: list[Key]) -> list[Key]:
-    """Tell which of the awaited runs have reached a terminal status: the probe behind ("run", id)."""
+    """Tell which of the awaited runs have reached a terminal status, and which are gone: the probe behind ("run", id).
+
+    Only those under a lasting key have been there (HND-5); in other processes nobody need be told of a deletion.
+    """
     rows = session.rows(
         """
-        select workflow_uuid
+        select workflow_uuid, true
           from {workflow_status}
          where workflow_uuid {in:ids} and status not in ('PENDING', 'ENQUEUED', 'DELAYED')
+         union all
+        select k.value, false
+          from {list:lasting}
+         where not exists (select 1 from {workflow_status} w where w.workflow_uuid = k.value)
         """,
-        ids=[key[1] for key in keys],
+        ids=[key[1] for key in keys if len(key) == 2],
+        lasting=[key[1] for key in keys if len(key) > 2],
     )
-    return [("run", row[0]) for row in rows]
+    return [run_key(row[0]) if row[1] else lasting_key(row[0]) for row in rows]
 
 
 def newest_of_partition(session: Session, queue_name: str, partition_key: str) -> int:
