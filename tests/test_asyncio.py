@@ -315,7 +315,7 @@ async def test_asyncio_wait_records_the_indices_that_were_done(launch):
     assert shown == [(1, "DBOS.asyncio_wait", [0, 1, 2]), (2, "step", 10), (3, "step", 20), (4, "step", 30)]
 
 
-@pytest.mark.rules("AS-10", "CON-7", "CON-8")
+@pytest.mark.rules("AS-10", "CON-7", "CON-8", "CMP-8")
 async def test_asyncio_wait_replays_its_partition(launch, db):
     slow_first = [True]
 

@@ -422,7 +422,7 @@ async def test_several_receivers_of_one_workflow_share_its_messages(launch, db):
     assert [name for _, name in step_names(db, "w")] == ["DBOS.recv", "DBOS.sleep"] * 10
 
 
-@pytest.mark.rules("COM-16")
+@pytest.mark.rules("COM-16", "CMP-9")
 async def test_a_cancelled_receiver_takes_no_message_and_leaves_no_waiter(launch, db):
     @DBOS.workflow()
     async def program() -> Any:

@@ -142,22 +142,20 @@ class DBOSClient:
                 client.enqueue_in_transaction(connection, {"workflow_name": "ship", "queue_name": "orders"}, 17)
         """
 
-    def retrieve_workflow(
-        self, workflow_id: str, existing_workflow: bool = True, *, shard_key: str | None = None
-    ) -> WorkflowHandle[Any]:
-        """Return a handle to a workflow by its id.
+    def retrieve_workflow(self, workflow_id: str, *, shard_key: str | None = None) -> WorkflowHandle[Any]:
+        """Return a handle to a workflow by its id. Nothing stored of the workflow is decoded.
 
-        Raises `DBOSNonExistentWorkflowError` when it has no row, unless `existing_workflow` is False.
+        Raises `DBOSNonExistentWorkflowError` when it has no row.
 
             client.retrieve_workflow("order-17").get_result()
         """
 
     async def retrieve_workflow_async(
-        self, workflow_id: str, existing_workflow: bool = True, *, shard_key: str | None = None
+        self, workflow_id: str, *, shard_key: str | None = None
     ) -> WorkflowHandleAsync[Any]:
-        """Return a handle to a workflow by its id.
+        """Return a handle to a workflow by its id. Nothing stored of the workflow is decoded.
 
-        Raises `DBOSNonExistentWorkflowError` when it has no row, unless `existing_workflow` is False.
+        Raises `DBOSNonExistentWorkflowError` when it has no row.
 
             client.retrieve_workflow("order-17").get_result()
         """

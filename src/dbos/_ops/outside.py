@@ -14,7 +14,7 @@ from .._engine.handles import WorkflowHandle, handle
 from .._engine.options import check_shard_key
 from .._engine.outside import Outside
 from .._engine.runtime import Node, Runtime
-from .._error import DBOSException
+from .._error import DBOSException, DBOSNonExistentWorkflowError
 from .._model.queue import POLLING_SEC, declared
 from .._model.records import EnqueueOptions, QueueRateLimit, SendMessage
 from .._model.serialize import WorkflowSerializationFormat
@@ -94,6 +94,22 @@ async def enqueue_in_transaction(
         await running.settle_collision(runtime, io, None, 0, start, verdict, next_id, context, now_ms)
     enqueued: WorkflowHandle[Any] = handle(node, io, start.workflow_id)
     return enqueued
+
+
+async def retrieve_workflow(
+    node: Node, io: Io, workflow_id: str, *, shard_key: str | None = None
+) -> WorkflowHandle[Any]:
+    """Return a handle to a workflow by its id. Nothing stored of the workflow is decoded.
+
+    Raises `DBOSNonExistentWorkflowError` when it has no row.
+
+        DBOS.retrieve_workflow("order-17").get_result()
+    """
+    check_shard_key(shard_key)
+    if await io.query(node.database.read, lambda session: workflows.status_of(session, workflow_id)) is None:
+        raise DBOSNonExistentWorkflowError("target", workflow_id)
+    retrieved: WorkflowHandle[Any] = handle(node, io, workflow_id)
+    return retrieved
 
 
 async def send(
