@@ -60,7 +60,7 @@ def test_what_is_in_the_database_starter(bare):
     assert config["runtimeConfig"] == {"start": ["python3 -m my_shop.main"]}
     assert config["database"] == {"migrate": ["python3 migrations/create_table.py"]}
     assert config["system_database_url"] == "${DBOS_SYSTEM_DATABASE_URL}"
-    assert "from my_shop.schema import" in Path("migrations/create_table.py").read_text()
+    assert '"my_shop.schema"' in Path("migrations/create_table.py").read_text()
     assert "sqlite:///my_shop.sqlite" in Path("my_shop/schema.py").read_text()
     assert "dbos_hello" in Path("my_shop/schema.py").read_text()
 
@@ -185,6 +185,16 @@ def test_the_cron_starter_runs(bare, environ):
     with started(environ) as running:
         until(running, "on the dot")
         assert [one["schedule_name"] for one in bare.json("schedule", "list")] == ["tick"]
+
+
+@pytest.mark.rules("TPL-1", "YML-8")
+@pytest.mark.parametrize("name", ["0123", "null", "7-up", "on-"])
+def test_names_that_mean_something_in_yaml_and_python(bare, environ, process, name):
+    said = bare("init", name, "-t", "dbos-db-starter").stdout
+    assert said.endswith("Start it with: dbos migrate && dbos start\n")
+    assert yaml.safe_load(Path("dbos-config.yaml").read_text())["name"] == name
+    migrated = process("migrate", env=environ)
+    assert (migrated.returncode, migrated.stderr) == (0, "")
 
 
 @pytest.mark.rules("TPL-3", "TPL-4", "CLI-30")

@@ -49,7 +49,8 @@ def command(project_name: str | None, template: str | None, only_config: bool) -
         _write(Path(CONFIG), substituted(source.read_text(encoding="utf-8"), words).rstrip() + "\n")
         return
     _copy(DIRECTORY / template, _words(name))
-    click.echo(f"Created {name} from {template}. Start it with: dbos start")
+    first = "dbos migrate && " if (DIRECTORY / template / "migrations").exists() else ""
+    click.echo(f"Created {name} from {template}. Start it with: {first}dbos start")
 
 
 def _chosen() -> str:
