@@ -200,7 +200,7 @@ async def test_a_workflow_of_an_older_schema_is_forked_with_its_inputs(launch, d
         assert await (await face.dbos.fork_workflow("w", 1)).get_result() == "a f"
 
 
-@pytest.mark.rules("MGT-22", "MGT-30", "SDE-1")
+@pytest.mark.rules("MGT-22", "MGT-30", "SDE-1", "EVT-5c")
 @pytest.mark.parametrize(("start_step", "place"), [(1, None), (2, None), (3, "first"), (4, "first"), (5, "second")])
 async def test_a_forks_events_are_those_below_its_start_step(launch, db, face, start_step, place):
     shop = Shop(face)

@@ -548,3 +548,35 @@ async def test_a_shard_key_is_refused(launch, face):
 def test_a_message_is_built_by_position() -> None:
     message = SendMessage("w", 1, "t", "k")
     assert (message.destination_id, message.message, message.topic, message.idempotency_key) == ("w", 1, "t", "k")
+
+
+@pytest.mark.rules("MSG-33", "MSG-11", "COM-23")
+async def test_a_mailbox_is_listed(launch, db, face):
+    @face.workflow()
+    async def program() -> Any:
+        return [await face.dbos.recv("t", timeout_seconds=0), await face.dbos.get_all_messages("w")]
+
+    launch()
+    with SetWorkflowID("w"):
+        handle = await face.dbos.enqueue_workflow("later", face.fn(program))
+    assert await face.dbos.get_all_messages("w") == await face.dbos.get_all_messages("absent") == []
+    await face.dbos.send("w", {"n": 1}, "t")
+    await face.dbos.send("w", None)
+    await face.dbos.send("w", 3, "t", serialization_type=WorkflowSerializationFormat.PORTABLE)
+    await face.dbos.register_queue("later")
+    received, inside = await handle.get_result()
+    assert received == {"n": 1}
+    found = await face.dbos.get_all_messages("w")
+    assert found == inside
+    assert [(one["topic"], one["message"], one["consumed"]) for one in found] == [
+        ("t", {"n": 1}, True),
+        (None, None, False),
+        ("t", 3, False),
+    ]
+    times = [one["created_at_epoch_ms"] for one in found]
+    assert times == sorted(times)
+    assert all(type(time) is int for time in times)
+    assert all(set(one) == {"topic", "message", "created_at_epoch_ms", "consumed"} for one in found)
+    assert step_names(db, "w")[-1] == (3, "DBOS.getMessages")
+    with pytest.raises(dbos_error.DBOSException, match="shard"):
+        await face.dbos.get_all_messages("w", shard_key="k")

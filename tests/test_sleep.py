@@ -181,3 +181,20 @@ def test_a_sleep_is_recorded_alike_whatever_the_configured_serializer(launch, db
     [row] = step_rows(db, "w")
     assert row["serialization"] == "portable_json"
     assert isinstance(json.loads(row["output"]), float)
+
+
+@pytest.mark.rules("SLP-10", "MGT-22")
+async def test_a_fork_past_a_sleep_does_not_wait(launch, db, face):
+    @face.workflow()
+    async def program() -> float:
+        began = time.monotonic()
+        await face.dbos.sleep(0.4)
+        return time.monotonic() - began
+
+    launch()
+    with SetWorkflowID("w"):
+        assert await program() >= 0.4
+    with SetWorkflowID("f"):
+        fork = await face.dbos.fork_workflow("w", 2)
+    assert await fork.get_result() < 0.2
+    assert [row["output"] for row in step_rows(db, "f")] == [row["output"] for row in step_rows(db, "w")]

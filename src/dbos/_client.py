@@ -355,6 +355,8 @@ class DBOSClient:
     send_async = verb_async(outside.send)
     send_bulk = verb(messages.send_bulk)
     send_bulk_async = verb_async(messages.send_bulk)
+    get_all_messages = verb(messages.get_all_messages)
+    get_all_messages_async = verb_async(messages.get_all_messages)
     send_in_transaction = verb(outside.send_in_transaction)
     send_bulk_in_transaction = verb(outside.send_bulk_in_transaction)
     get_event = verb(events.get_event)

@@ -972,6 +972,24 @@ class DBOSClient:
             client.send_bulk([SendMessage("order-17", "paid"), SendMessage("order-18", "paid")])
         """
 
+    def get_all_messages(self, workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
+        """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
+
+        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
+        (bool).
+
+            client.get_all_messages("order-17")
+        """
+
+    async def get_all_messages_async(self, workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
+        """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
+
+        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
+        (bool).
+
+            client.get_all_messages("order-17")
+        """
+
     def send_in_transaction(
         self,
         conn_or_session: Any,

@@ -301,6 +301,8 @@ class DBOS:
     send_async = verb_async(messages.send)
     send_bulk = verb(messages.send_bulk)
     send_bulk_async = verb_async(messages.send_bulk)
+    get_all_messages = verb(messages.get_all_messages)
+    get_all_messages_async = verb_async(messages.get_all_messages)
     recv = verb(messages.recv)
     recv_async = verb_async(messages.recv)
 

@@ -1636,6 +1636,26 @@ class DBOS:
         """
 
     @staticmethod
+    def get_all_messages(workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
+        """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
+
+        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
+        (bool).
+
+            DBOS.get_all_messages("order-17")
+        """
+
+    @staticmethod
+    async def get_all_messages_async(workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
+        """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
+
+        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
+        (bool).
+
+            DBOS.get_all_messages("order-17")
+        """
+
+    @staticmethod
     def recv(topic: str | None = None, timeout_seconds: float = 60) -> Any:
         """Receive the oldest message of a topic; wait up to `timeout_seconds` for one, then return None.
 

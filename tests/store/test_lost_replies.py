@@ -41,3 +41,22 @@ async def test_a_value_whose_reply_was_lost_stands_once(
         await program()
     assert await streamed("w", "s") == ["the same", 0, "the same", 1, "the same", 2, "the same", 3]
     assert step_names(db, "w") == ([(1, "step")] if in_step else [(n, "DBOS.writeStream") for n in range(1, 9)])
+
+
+@pytest.mark.rules("OP-11", "MSG-24", "RV-47")
+async def test_a_message_whose_receipt_lost_its_reply_is_received_once(launch: Any, db: Any, face: Any) -> None:
+    @face.workflow()
+    async def program() -> list[Any]:
+        with testing.at_commit(1, lose_the_reply, when="after"):
+            first = await face.dbos.recv("t", timeout_seconds=30)
+        return [first, await face.dbos.recv("t", timeout_seconds=0), await face.dbos.recv("t", timeout_seconds=0)]
+
+    launch()
+    with SetWorkflowID("w"):
+        handle = await face.dbos.enqueue_workflow("slow", face.fn(program))
+    for number in (1, 2):
+        await face.dbos.send("w", number, "t")
+    await face.dbos.register_queue("slow")
+    assert await handle.get_result() == [1, 2, None]
+    consumed = db.rows("select consumed_by_function_id from {notifications} order by consumed_by_function_id")
+    assert [row["consumed_by_function_id"] for row in consumed] == [1, 3]

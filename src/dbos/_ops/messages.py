@@ -12,7 +12,7 @@ from .._engine.inbox import Inbox
 from .._engine.options import check_shard_key
 from .._engine.patience import Patience
 from .._engine.runtime import Node, Runtime
-from .._engine.step import act, confirm, note, record_own_error, recorded_value, replayed
+from .._engine.step import act, confirm, note, operation, record_own_error, recorded_value, replayed
 from .._engine.tracing import traced
 from .._error import DBOSException, DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
 from .._model.names import new_message_id
@@ -274,3 +274,30 @@ async def _receive(
             run.checked_at = entry.durable_at
             run.recorded_to = max(run.recorded_to, step_id)
             return Value(value[0])
+
+
+async def get_all_messages(
+    node: Node, io: Io, workflow_id: str, *, shard_key: str | None = None
+) -> list[dict[str, Any]]:
+    """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
+
+    Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
+    (bool).
+
+        DBOS.get_all_messages("order-17")
+    """
+    check_shard_key(shard_key)
+
+    async def work() -> list[dict[str, Any]]:
+        found = await io.query(node.database.observe, lambda session: store.all_messages(session, workflow_id))
+        return [
+            {
+                "topic": None if one.topic == NULL_TOPIC else one.topic,
+                "message": node.codec.loads(one.message, one.serialization),
+                "created_at_epoch_ms": one.created_at_ms,
+                "consumed": bool(one.consumed),
+            }
+            for one in found
+        ]
+
+    return await operation(node, io, "DBOS.getMessages", work)

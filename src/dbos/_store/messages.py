@@ -211,6 +211,31 @@ def oldest(session: Session, workflow_id: str, topic: str, limit: int) -> list[S
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A message as the list of a mailbox shows it."""
+
+    topic: str | None
+    message: str
+    serialization: str | None
+    created_at_ms: int
+    consumed: bool
+
+
+def all_messages(session: Session, workflow_id: str) -> list[Listed]:
+    """Read every message to a workflow, in order (MSG-33)."""
+    rows = session.rows(
+        """
+        select n.topic, n.message, n.serialization, n.created_at_epoch_ms, n.consumed
+          from {notifications} n
+         where n.destination_uuid = :id
+         order by n.created_at_epoch_ms, {sent:n}
+        """,
+        id=workflow_id,
+    )
+    return [Listed(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt(TimedStep):
     """The consumption of a message and the step that receives it, which records the message as it was sent."""
 
