@@ -111,8 +111,9 @@ def encode(
     run: Run | None,
     messages: Sequence[SendMessage],
     serialization_type: WorkflowSerializationFormat | None,
+    after: Message | None = None,
 ) -> list[Message]:
-    """Encode messages, or raise before anything is sent."""
+    """Encode messages, to be sent after an earlier one of the same transaction; raise before anything is sent."""
     keys = Counter(message.idempotency_key for message in messages if message.idempotency_key is not None)
     repeated = sorted(key for key, count in keys.items() if count > 1)
     if repeated:
@@ -126,7 +127,7 @@ def encode(
         if "\0" in text or "\0" in topic:
             raise DBOSException(f"The message to {message.destination_id} contains a NUL character")
         prepared.append(Message(new_message_id(), message.destination_id, topic, text, name, message.idempotency_key))
-    return prepared
+    return store.in_order(prepared, after)
 
 
 def format_of(node: Node, run: Run | None, serialization_type: WorkflowSerializationFormat | None) -> str:

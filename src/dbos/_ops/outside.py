@@ -202,8 +202,11 @@ def _post_within(
     to_forks: bool,
 ) -> None:
     """Store messages in the caller's transaction, all or none. Nobody is told: they wait for the commit as for any."""
-    encoded = messages.encode(node, None, given, serialization_type)
-    post_all(BorrowedSession(conn_or_session, node.database.dialect), encoded, to_forks=to_forks, held=None)
+    session = BorrowedSession(conn_or_session, node.database.dialect)
+    encoded = messages.encode(node, None, given, serialization_type, session.last_sent)
+    if encoded:
+        post_all(session, encoded, to_forks=to_forks, held=None)
+        session.last_sent = encoded[-1]
 
 
 async def register_queue(

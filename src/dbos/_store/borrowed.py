@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .._error import DBOSException
 from .database import BadRecord, Kind, Row
+from .messages import Message
 from .sql import Dialect, column_types, field_values, rows_json
+
+_last_sent: WeakKeyDictionary[Any, Message] = WeakKeyDictionary()  # by SQLAlchemy's transactions
 
 
 class BorrowedSession:
@@ -40,6 +44,16 @@ class BorrowedSession:
     def one(self, statement: str, **parameters: Any) -> Row | None:
         """Run a statement and return its first row, if any."""
         return next(iter(self.rows(statement, **parameters)), None)
+
+    @property
+    def last_sent(self) -> Message | None:
+        """The message that this transaction sent last, whoever borrowed it then."""
+        transaction = self._connection.get_transaction()
+        return None if transaction is None else _last_sent.get(transaction)
+
+    @last_sent.setter
+    def last_sent(self, message: Message) -> None:
+        _last_sent[self._connection.get_transaction()] = message
 
     def try_lock(self, name: str) -> bool:
         """Refuse: nothing in a caller's transaction takes such a lock."""

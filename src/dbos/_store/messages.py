@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from .._error import DBOSNonExistentWorkflowError
 from .database import Kind, Session
@@ -19,6 +19,7 @@ from .workflows import OWNED, judge_owner
 NULL_TOPIC = "__null__topic__"  # how the topic None is stored (MSG-11)
 
 _COLUMNS = "(message_uuid, destination_uuid, topic, message, serialization)"
+_SHIFTED = "(message_uuid, destination_uuid, topic, message, serialization, created_at_epoch_ms)"
 _OF_RECORDS = "{rows} cross join {elements:r.messages}"
 _OF_PARAMETER = "{elements::messages}"
 # Found by the statement that sends; nothing is sent if one is missing (MSG-4).
@@ -32,9 +33,10 @@ select {element:destination}
 def _insert(source: str, only: str) -> str:
     """Return the statement that stores messages as they are addressed."""
     return f"""
-insert into {{notifications}} {_COLUMNS}
+insert into {{notifications}} {_SHIFTED}
 select coalesce({{element:key}} || '::' || {{element:destination}}, {{element:id}}), {{element:destination}},
-       {{element:topic}}, {{element:message}}, {{element:serialization}}
+       {{element:topic}}, {{element:message}}, {{element:serialization}},
+       {{now_ms}} + cast({{element:shift_ms}} as bigint)
   from {source}
  where {only}
     on conflict (message_uuid) do nothing
@@ -44,9 +46,9 @@ select coalesce({{element:key}} || '::' || {{element:destination}}, {{element:id
 def _insert_with_forks(source: str, only: str) -> str:
     """Return the statement that stores messages for their destinations and all forks of those, each once (MSG-16)."""
     return f"""
-insert into {{notifications}} {_COLUMNS}
+insert into {{notifications}} {_SHIFTED}
 select coalesce(f.key || '::' || f.recipient, case when f.recipient = f.destination then f.id else {{uuid}} end),
-       f.recipient, f.topic, f.message, f.serialization
+       f.recipient, f.topic, f.message, f.serialization, {{now_ms}} + f.shift_ms
   from (with recursive forks(id, recipient) as (
             select {{element:id}}, {{element:destination}}
               from {source}
@@ -57,7 +59,7 @@ select coalesce(f.key || '::' || f.recipient, case when f.recipient = f.destinat
         )
         select {{element:id}} as id, {{element:key}} as key, {{element:destination}} as destination,
                {{element:topic}} as topic, {{element:message}} as message, {{element:serialization}} as serialization,
-               forks.recipient as recipient
+               cast({{element:shift_ms}} as bigint) as shift_ms, forks.recipient as recipient
           from {source}
           join forks on forks.id = {{element:id}}
          where {only}) f
@@ -77,6 +79,7 @@ class Message:
     message: str
     serialization: str
     key: str | None
+    shift_ms: int = 0  # how much younger than the first one of its transaction it counts as
 
     @property
     def signal(self) -> Key:
@@ -166,6 +169,22 @@ def homeless(messages: Sequence[Message]) -> DBOSNonExistentWorkflowError:
 def encoded(messages: Sequence[Message]) -> str:
     """Return messages as the JSON array that the statements read."""
     return json.dumps([asdict(message) for message in messages], ensure_ascii=False)
+
+
+def in_order(messages: Sequence[Message], after: Message | None = None) -> list[Message]:
+    """Keep messages of one transaction in the order they are sent in, after an earlier one of it (MSG-21).
+
+    The database creates them at one time. Our ids then order messages without a key, their places those with one:
+    where the two alternate, the later counts as a millisecond younger.
+    """
+    ordered: list[Message] = []
+    for message in messages:
+        if after is not None:
+            alternates = (after.key is None) != (message.key is None)
+            message = replace(message, shift_ms=after.shift_ms + alternates)
+        ordered.append(message)
+        after = message
+    return ordered
 
 
 def forks_of(session: Session, workflow_ids: Sequence[str]) -> list[str]:
