@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from programs import status_of, until
+from programs import Gate, status_of, until, workflow_row
 
-from dbos import DBOS, DBOSClient
+from dbos import DBOS, DBOSClient, SetWorkflowID, WorkflowSerializationFormat
 from dbos import error as dbos_error
 
 TABLES = ("workflow_status", "operation_outputs", "queues", "workflow_schedules", "application_versions")
@@ -210,3 +211,197 @@ async def test_what_a_dead_process_left_is_taken_over_under_the_new_name(launch,
     await until(lambda: status_of(db, handle.workflow_id) == "SUCCESS")
     (row,) = db.rows("select * from {workflow_status}")
     assert (row["executor_id"], row["application_name"]) == ("live", "new-app")
+
+
+# --- who sees and runs what
+
+
+@pytest.mark.rules("APP-1", "APP-2", "APP-3", "OWN-1", "OWN-5")
+async def test_all_that_an_application_writes_carries_its_name(launch, db, face):
+    """The name is the launched application's, and goes with it."""
+
+    @face.step()
+    async def step() -> None: ...
+
+    @face.workflow(name="tick")
+    async def tick(when: Any = None, context: Any = None) -> None:
+        await step()
+
+    for name in ("first-app", "second-app"):
+        launch(name=name, application_version=f"v-{name}")
+        await face.dbos.register_queue(f"q-{name}")
+        await face.dbos.create_schedule(
+            schedule_name=f"s-{name}", workflow_fn=face.fn(tick), schedule="0 0 1 1 *", context=None
+        )
+        await tick()
+        await (await face.dbos.enqueue_workflow(f"q-{name}", face.fn(tick))).get_result()
+        assert owned_by(db, name) == {
+            "workflow_status": 2,
+            "operation_outputs": 2,
+            "queues": 1,
+            "workflow_schedules": 1,
+            "application_versions": 1,
+        }
+        DBOS.destroy()
+    assert not any(owned_by(db, None).values())
+
+
+@pytest.mark.rules("APP-5")
+async def test_a_queue_is_served_by_its_owner_and_an_unclaimed_one_by_all(launch, db, face):
+    @face.workflow()
+    async def program() -> None: ...
+
+    for name, owner in {"theirs": "another", "free": None}.items():
+        db.execute("insert into {queues} (name, application_name) values (?, ?)", name, owner)
+    launch()
+    theirs = await face.dbos.enqueue_workflow("theirs", face.fn(program))
+    await (await face.dbos.enqueue_workflow("free", face.fn(program))).get_result()
+    await face.dbos.register_queue("ours")
+    await (await face.dbos.enqueue_workflow("ours", face.fn(program))).get_result()
+    assert status_of(db, theirs.workflow_id) == "ENQUEUED"
+    DBOS.destroy()
+    launch(name="another", application_version="theirs")
+    await (await face.dbos.enqueue_workflow("theirs", face.fn(program))).get_result()
+    assert status_of(db, theirs.workflow_id) == "ENQUEUED"  # the queue is theirs, the work is not (APP-4)
+
+
+@pytest.mark.rules("APP-5")
+async def test_a_schedule_is_fired_by_its_owner_and_an_unclaimed_one_by_all(launch, db, face):
+    @face.workflow(name="tick")
+    async def tick(when: Any, context: Any) -> None: ...
+
+    for name, owner in {"theirs": "another", "free": None, "ours": "testapp"}.items():
+        db.execute(
+            "insert into {workflow_schedules} (schedule_id, schedule_name, workflow_name, schedule, context,"
+            " application_name) values (?, ?, 'tick', '* * * * * *', 'null', ?)",
+            name,
+            name,
+            owner,
+        )
+    launch()
+
+    def fired(name: str) -> list[dict[str, Any]]:
+        return list(db.rows("select * from {workflow_status} where schedule_name = ?", name))
+
+    await until(lambda: fired("free") and fired("ours"))
+    assert {row["application_name"] for row in fired("ours")} == {"testapp"}
+    assert fired("theirs") == []
+
+
+@pytest.mark.rules("APP-6", "OWN-4", "INS-14")
+async def test_workflows_of_other_applications_are_reached_by_id(launch, db, face):
+    @face.workflow(name="talk")
+    async def talk() -> Any:
+        await face.dbos.set_event("ready", "yes")
+        return await face.dbos.recv("topic", timeout_seconds=30)
+
+    launch(name="another", application_version="theirs")
+    with SetWorkflowID("theirs"):
+        await face.start(talk)
+    assert await face.dbos.get_event("theirs", "ready") == "yes"
+    with SetWorkflowID("done"):
+        handle = await face.start(talk)
+        await face.dbos.send("done", "early", "topic")
+    assert await handle.get_result() == "early"
+    DBOS.destroy()
+    launch()
+    assert (await face.dbos.get_workflow_status("theirs")).application_name == "another"
+    assert await face.dbos.get_event("theirs", "ready") == "yes"
+    assert await (await face.dbos.retrieve_workflow("done")).get_result() == "early"
+    assert (await face.dbos.list_workflow_steps("done"))[0]["function_name"] == "DBOS.setEvent"
+    assert [row.workflow_id for row in await face.dbos.list_workflows(workflow_ids=["theirs"])] == ["theirs"]
+    assert await face.dbos.list_workflows() == []
+    await face.dbos.send("theirs", "hello", "topic")
+    await face.dbos.cancel_workflow("theirs")
+    assert status_of(db, "theirs") == "CANCELLED"
+    await face.dbos.resume_workflow("theirs")
+    fork = await face.dbos.fork_workflow("done", 1)
+    assert workflow_row(db, fork.workflow_id)["application_name"] == "another"  # who alone runs it
+    assert (status_of(db, "theirs"), status_of(db, fork.workflow_id)) == ("ENQUEUED", "ENQUEUED")
+    DBOS.destroy()
+    launch(name="another", application_version="theirs")
+    assert await (await face.dbos.retrieve_workflow("theirs")).get_result() == "hello"
+
+
+@pytest.mark.rules("APP-8", "VER-3a")
+async def test_work_for_another_application_is_its_own_and_can_be_awaited(launch, db, face):
+    gate = Gate()
+
+    @face.workflow(name="order")
+    async def order() -> int:
+        handle = await face.dbos.enqueue_workflow_with_options(
+            {"workflow_name": "double", "queue_name": "q", "application_name": "another"}, 21
+        )
+        await gate.wait()
+        return int(await handle.get_result())
+
+    @face.workflow(name="double")
+    async def double(number: int) -> int:
+        return 2 * number
+
+    launch()
+    with SetWorkflowID("order"):
+        await face.start(order)
+    await gate.reached()
+    (row,) = db.rows("select * from {workflow_status} where name = 'double'")
+    assert (row["application_name"], row["application_version"]) == ("another", None)
+    assert (row["status"], row["parent_workflow_id"]) == ("ENQUEUED", "order")
+    gate.open()
+    DBOS.destroy()
+    launch(name="another", application_version="theirs")
+    await face.dbos.register_queue("q")
+    assert await (await face.dbos.retrieve_workflow(row["workflow_uuid"])).get_result() == 42
+    DBOS.destroy()
+    launch()
+    assert await (await face.dbos.retrieve_workflow("order")).get_result() == 42
+
+
+@pytest.mark.rules("APP-9", "CLT-75", "VER-10")
+async def test_a_client_without_a_name_claims_nothing_and_changes_no_owner(db, client_of):
+    add_application(db, "another")
+    client = client_of()
+    handle = await client.enqueue({"workflow_name": "w", "queue_name": "q"})
+    assert workflow_row(db, handle.workflow_id)["application_name"] is None
+    await client.register_queue("q", concurrency=3)
+    await client.register_queue("new")
+    await client.set_latest_application_version("v")
+    await client.create_schedule(schedule_name="n", workflow_name="w", schedule="0 0 1 1 *", context=None)
+    await client.pause_schedule("s")
+    owners = {row["name"]: row["application_name"] for row in db.rows("select * from {queues}")}
+    assert owners == {"q": "another", "new": None}
+    assert db.rows("select concurrency from {queues} where name = 'q'") == [{"concurrency": 3}]
+    (version,) = db.rows("select * from {application_versions}")
+    assert version["application_name"] == "another"
+    schedules = {
+        row["schedule_name"]: (row["application_name"], row["status"])
+        for row in db.rows("select * from {workflow_schedules}")
+    }
+    assert schedules == {"s": ("another", "PAUSED"), "n": (None, "ACTIVE")}
+    assert {queue.name for queue in await client.list_queues()} == {"q", "new"}
+    assert len(await client.list_workflows()) == 7
+
+
+@pytest.mark.rules("APP-14")
+async def test_applications_talk_in_the_portable_format(launch, db, face):
+    portable = WorkflowSerializationFormat.PORTABLE
+
+    @face.workflow(name="talk", serialization_type=portable)
+    async def talk(question: dict[str, Any]) -> dict[str, Any]:
+        await face.dbos.set_event("asked", question)
+        return {"answer": await face.dbos.recv(timeout_seconds=30)}
+
+    launch(name="another", application_version="theirs")
+    with SetWorkflowID("talk"):
+        handle = await face.start(talk, {"n": [1, None, "x"]})
+        await face.dbos.send("talk", [1.5, True], serialization_type=portable)
+        await handle.get_result()
+    DBOS.destroy()
+    launch()
+    assert await face.dbos.get_event("talk", "asked") == {"n": [1, None, "x"]}
+    assert await (await face.dbos.retrieve_workflow("talk")).get_result() == {"answer": [1.5, True]}
+    (event,) = db.rows("select * from {workflow_events}")
+    (output,) = db.rows("select * from {workflow_output}")
+    (message,) = db.rows("select * from {notifications}")
+    assert json.loads(event["value"]) == {"n": [1, None, "x"]}
+    assert json.loads(output["output"]) == {"answer": [1.5, True]}
+    assert json.loads(message["message"]) == [1.5, True]
