@@ -41,7 +41,7 @@ def lines_of(tmp_path: Path, **config: object) -> list[str]:
     return done.stderr.splitlines()
 
 
-@pytest.mark.rules("LOG-2", "LOG-5", "LIF-12")
+@pytest.mark.rules("LOG-2", "LOG-5", "LIF-12", "OLOG-1")
 def test_lines_on_the_console(tmp_path):
     lines = lines_of(tmp_path)
     assert all(SHAPE.fullmatch(line) for line in lines), lines

@@ -44,7 +44,8 @@ async def weather(city: str) -> str:
 DBOS(config={"name": "agents", "system_database_url": url, "application_version": "v1", "log_level": "ERROR"})
 durable: Any = agent
 if is_wrapped:
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         durable = DBOSAgent(agent)
 
 
