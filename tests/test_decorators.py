@@ -335,3 +335,13 @@ def test_a_steps_timeout_must_be_positive_and_finite(seconds):
 
     with pytest.raises(dbos_error.DBOSException, match="positive and finite"):
         DBOS.step(timeout_seconds=seconds)(step)
+
+
+@pytest.mark.rules("DEC-5")
+@pytest.mark.parametrize("kinds", [(DBOS.step, DBOS.transaction), (DBOS.transaction, DBOS.step)])
+def test_a_step_and_a_transaction_do_not_share_a_name(launch, kinds):
+    first, second = (kind(name="twice") for kind in kinds)
+    launch()
+    first(lambda: None)
+    with pytest.raises(dbos_error.DBOSConflictingRegistrationError, match="already registered with a conflicting"):
+        second(lambda: None)
