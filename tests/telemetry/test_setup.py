@@ -309,3 +309,23 @@ print(json.dumps([values(record) | {"body": record.body.string_value} for servic
         assert record["body"].startswith("Exception encountered in workflow")
         assert (record["exception.type"], record["exception.message"]) == ("ValueError", "no luck")
         assert "in failing" in record["exception.stacktrace"]
+
+
+@pytest.mark.rules("OTEL-4")
+def test_a_provider_that_takes_no_exporters_is_kept(tmp_path):
+    code = """
+from opentelemetry import trace
+class Own(trace.TracerProvider):
+    def get_tracer(self, *args, **kwargs):
+        return trace.NoOpTracer()
+own = Own()
+trace.set_tracer_provider(own)
+DBOS(config={**config, "enable_otlp": True, "otlp_traces_endpoints": [here + "/traces"]})
+DBOS.launch()
+work()
+DBOS.destroy()
+print(json.dumps([trace.get_tracer_provider() is own, len(list(spans()))]))
+"""
+    found, log = outcome_of(tmp_path, code)
+    assert found == [True, 0]
+    assert "takes no exporters" in log

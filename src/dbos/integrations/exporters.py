@@ -151,6 +151,9 @@ class Exporters:
             if is_unset:
                 logger.warning("OTLP is enabled but tracer provider not set, skipping trace exporter setup.")
             return
+        if not is_unset and not hasattr(provider, "add_span_processor"):
+            logger.warning("The tracer provider takes no exporters: otlp_traces_endpoints have no effect")
+            return
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
 
@@ -165,7 +168,7 @@ class Exporters:
         relay = _span_relays.get(provider)
         if relay is None:
             relay = _span_relays[provider] = SpanRelay()
-            cast(Any, provider).add_span_processor(relay)  # every provider that records has it
+            cast(Any, provider).add_span_processor(relay)
         relay.targets.extend(targets)
         self._relays.append(relay)
 
