@@ -136,3 +136,28 @@ def test_it_is_no_step_of_a_workflow(launch, db, client):
     handle = DBOS.start_workflow(outer)
     assert workflow_row(db, handle.get_result())["parent_workflow_id"] is None
     assert DBOS.list_workflow_steps(handle.workflow_id) == []
+
+
+@pytest.mark.rules("DEB-16b", "DCL-6")
+@pytest.mark.parametrize("owner", ["shop", None])
+async def test_a_client_without_a_name_bounces_any_run_and_leaves_its_owner(db, face, client, owner):
+    with DBOSClient(system_database_url=db.url, application_name=owner) as named:
+        first = await debounce(face, DebouncerClient(named, OPTIONS), "k", HOUR, 1)
+    before = workflow_row(db, first)
+    assert await debounce(face, DebouncerClient(client, OPTIONS), "k", 2 * HOUR, 2) == first
+    after = workflow_row(db, first)
+    assert after["application_name"] == owner
+    assert after["delay_until_epoch_ms"] > before["delay_until_epoch_ms"]
+
+
+@pytest.mark.rules("DEB-17", "DEB-11")
+async def test_the_options_are_read_at_each_call(db, face, client):
+    options = dict(OPTIONS)
+    debouncer = DebouncerClient(client, options)
+    options["workflow_id"] = "pinned"
+    assert await debounce(face, debouncer, "k", HOUR, 1) == "pinned"
+    options["workflow_id"] = "ignored by a bounce"
+    assert await debounce(face, debouncer, "k", HOUR, 2) == "pinned"
+    options["app_version"] = "v7"
+    assert await debounce(face, debouncer, "other", HOUR, 3) == "ignored by a bounce"
+    assert workflow_row(db, "ignored by a bounce")["application_version"] == "v7"

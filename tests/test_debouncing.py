@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from programs import reaches, step_names, workflow_row, workflow_rows
 
-from dbos import DBOS, Debouncer, SetEnqueueOptions, SetWorkflowID, SetWorkflowTimeout
+from dbos import (
+    DBOS,
+    Debouncer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+    SetWorkflowTimeout,
+    WorkflowSerializationFormat,
+)
 from dbos import error as dbos_error
 
 HOUR = 3600.0
@@ -187,3 +196,59 @@ async def test_a_new_run_is_made_while_the_last_one_still_runs(launch, db, face)
     first = await debounce(face, debouncer, "k", 0.05, 1)
     await reaches(db, first, "ENQUEUED")
     assert await debounce(face, debouncer, "k", HOUR, 2) != first
+
+
+@pytest.mark.rules("DEB-8")
+def test_concurrent_first_callers_come_to_one_run(launch, db):
+    @DBOS.workflow(name="echo")
+    def echo(value: int) -> int:
+        return value
+
+    debouncer = Debouncer.create(echo)
+    launch()
+    with ThreadPoolExecutor(8) as pool:
+        handles = list(pool.map(lambda value: debouncer.debounce("k", HOUR, value), range(16)))
+    assert len({handle.workflow_id for handle in handles}) == len(workflow_rows(db)) == 1
+
+
+@pytest.mark.rules("DEB-8")
+def test_every_call_finds_its_run_while_the_ones_before_start(launch, db):
+    """A holder that leaves its delay between a call's bounce and its creation makes the call try again."""
+
+    @DBOS.workflow(name="echo")
+    def echo(value: int) -> int:
+        return value
+
+    debouncer = Debouncer.create(echo)
+    launch()
+    with ThreadPoolExecutor(4) as pool:
+        handles = list(pool.map(lambda value: debouncer.debounce("k", 0.001, value), range(100)))
+    results = {handle.workflow_id: handle.get_result() for handle in handles}
+    assert set(results) == {row["workflow_uuid"] for row in workflow_rows(db)}
+
+
+@pytest.mark.rules("DEB-14", "DEB-8")
+async def test_a_replayed_loss_of_the_race_is_tried_again_in_the_portable_form_too(launch, db, face):
+    debouncer = Debouncer.create(face.fn(program_of(face)))
+
+    @face.workflow(name="parent", serialization_type=WorkflowSerializationFormat.PORTABLE)
+    async def parent() -> str:
+        return await debounce(face, debouncer, "k", HOUR, 1)
+
+    launch()
+    with SetWorkflowID("w"):
+        assert await parent() == "w-2"
+    lost = {"name": "DBOSQueueDeduplicatedError", "message": "taken", "code": 12}
+    db.execute(
+        "update {operation_outputs} set child_workflow_id = null, error = ?, serialization = 'portable_json'"
+        " where workflow_uuid = 'w' and function_id = 2",
+        json.dumps(lost),
+    )
+    db.execute("delete from {workflow_status} where workflow_uuid = 'w-2'")
+    db.execute("update {workflow_status} set status = 'PENDING', owner_xid = null where workflow_uuid = 'w'")
+    db.execute("delete from {workflow_output} where workflow_uuid = 'w'")
+    DBOS.destroy()
+    launch()
+    assert await face.dbos.get_result("w") == "w-4"
+    step = "DBOS.debounce_delayed_workflow"
+    assert step_names(db, "w") == [(1, step), (2, "echo"), (3, step), (4, "echo")]

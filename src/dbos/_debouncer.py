@@ -138,13 +138,16 @@ class DebouncerClient:
     ) -> None:
         """Debounce what the options describe; nothing is looked up or checked before the first call."""
         self._client: Any = client  # its stub shows users what is theirs
-        given: dict[str, Any] = {name: value for name, value in workflow_options.items() if value is not None}
-        if queue is not None:
-            given["queue_name"] = queue.name if isinstance(queue, Queue) else queue
-        if application_name is not None:
-            given["application_name"] = application_name
-        self._given = given
+        self._options = workflow_options
+        self._queue_name = queue.name if isinstance(queue, Queue) else queue
+        self._application_name = application_name
         self._timeout_sec = debounce_timeout_sec or None
+
+    def _given(self) -> dict[str, Any]:
+        """Return what the next call is given: the options as they are now (DEB-17)."""
+        chosen = {"queue_name": self._queue_name, "application_name": self._application_name}
+        own = {name: value for name, value in chosen.items() if value is not None}
+        return {name: value for name, value in self._options.items() if value is not None} | own
 
     def debounce(self, debounce_key: str, debounce_period_sec: float, *args: Any, **kwargs: Any) -> WorkflowHandle[Any]:
         """Put off the run that waits under the key, with these arguments now; without one, create it.
@@ -154,7 +157,7 @@ class DebouncerClient:
         """
         handle: WorkflowHandle[Any] = self._client._run(
             debounce_outside,
-            (self._given, debounce_key, debounce_period_sec, self._timeout_sec, args, kwargs),
+            (self._given(), debounce_key, debounce_period_sec, self._timeout_sec, args, kwargs),
             {},
         )
         return handle
@@ -165,7 +168,7 @@ class DebouncerClient:
         """Do what `debounce` does, from async code."""
         handle: WorkflowHandleAsync[Any] = await self._client._run_async(
             debounce_outside,
-            (self._given, debounce_key, debounce_period_sec, self._timeout_sec, args, kwargs),
+            (self._given(), debounce_key, debounce_period_sec, self._timeout_sec, args, kwargs),
             {},
         )
         return handle

@@ -246,3 +246,28 @@ def test_an_old_table_gets_the_column_it_lacks(db: Any, start: Any) -> None:
     assert buy() == 1
     assert outputs(db)[0]["function_name"] == "buy"
     assert step_rows(db, outputs(db)[0]["workflow_uuid"])
+
+
+@pytest.mark.rules("INS-28", "TXN-9")
+def test_a_transaction_is_listed_as_a_step(start: Any) -> None:
+    @DBOS.transaction(name="buy")
+    def buy() -> str:
+        order(DBOS.sql_session, "book")
+        return "receipt"
+
+    @DBOS.transaction(name="fail")
+    def fail() -> None:
+        raise ValueError("sold out")
+
+    @DBOS.workflow()
+    def visit() -> None:
+        buy()
+        fail()
+
+    start()
+    with SetWorkflowID("visit"), pytest.raises(ValueError, match="sold out"):
+        visit()
+    bought, failed = DBOS.list_workflow_steps("visit")
+    assert (bought["function_id"], bought["function_name"], bought["output"]) == (1, "buy", "receipt")
+    assert (failed["function_name"], str(failed["error"])) == ("fail", "sold out")
+    assert bought["started_at_epoch_ms"] <= bought["completed_at_epoch_ms"]
