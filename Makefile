@@ -49,6 +49,7 @@ torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORT
 	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
 	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py
+	@$(BIN)/python tests/torture/ticks.py $(DBOS_TORTURE_POSTGRES_URL)
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 	$(BIN)/ruff format --check .
