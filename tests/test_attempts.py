@@ -19,7 +19,7 @@ def had_attempts(db: Any, workflow_id: str, number: int) -> None:
     db.execute("update {workflow_status} set recovery_attempts = ? where workflow_uuid = ?", number, workflow_id)
 
 
-@pytest.mark.rules("EX-60", "RV-30", "ST-4")
+@pytest.mark.rules("EX-60", "RV-30", "ST-4", "DQ-76")
 async def test_the_first_run_is_the_first_attempt_and_a_claim_adds_one(launch, db, face):
     @face.workflow()
     async def program() -> None: ...

@@ -201,10 +201,12 @@ def test_workflows_are_managed_from_outside(db, app, client):
     assert client.list_workflow_steps(done.workflow_id) == []
 
 
-@pytest.mark.rules("CLT-66", "CLT-67", "CLT-78")
+@pytest.mark.rules("CLT-66", "CLT-67", "CLT-78", "QU-14", "QU-40")
 def test_queues_are_registered_from_outside(db, client):
     queue = client.register_queue("reports", worker_concurrency=4)
     assert (queue.name, queue.worker_concurrency) == ("reports", 4)
+    with pytest.raises(dbos_error.DBOSException, match="DBOSClient.enqueue"):
+        queue.enqueue(len, ())
     queue.set_worker_concurrency(2)
     assert client.register_queue("reports", on_conflict="never_update").worker_concurrency == 2
     with pytest.raises(dbos_error.DBOSException, match="no application version"):

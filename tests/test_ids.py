@@ -100,7 +100,7 @@ async def test_a_chosen_child_id_keeps_the_parent_and_its_numbers(launch, db, fa
     assert step_names(db, "p") == [(1, "child"), (2, "DBOS.getResult"), (3, "step")]
 
 
-@pytest.mark.rules("EX-12")
+@pytest.mark.rules("EX-12", "EQ-18")
 @pytest.mark.parametrize("blank", ["", "  ", "\t\n", None])
 def test_a_blank_id_is_refused_at_construction(blank):
     with pytest.raises(dbos_error.DBOSException, match="Invalid workflow ID"):

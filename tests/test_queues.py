@@ -18,7 +18,7 @@ from programs import (
     workflow_row,
 )
 
-from dbos import DBOS, Queue, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSConfiguredInstance, DBOSContextSetAuth, Queue, SetEnqueueOptions, SetWorkflowID
 from dbos import error as dbos_error
 
 
@@ -334,3 +334,57 @@ async def test_a_recovered_workflow_is_ahead_of_younger_ones(launch, db, face):
         await face.dbos.get_result(name)
     assert ran == ["first", "second"]
     assert workflow_row(db, "first")["queue_name"] == "q"
+
+
+@pytest.mark.rules("DQ-20", "DQ-90")
+async def test_what_is_queued_is_listed_and_only_that_of_its_queue_is_claimed(launch, db, face):
+    gate = Gate()
+
+    @face.workflow()
+    async def program(waits: bool) -> None:
+        if waits:
+            await gate.wait()
+
+    launch()
+    await face.dbos.register_queue("q")
+    await (await face.dbos.enqueue_workflow("q", face.fn(program), False)).get_result()
+    for name, queue, options in (
+        ("running", "q", {}),
+        ("elsewhere", "another", {}),
+        ("later", "q", {"delay_seconds": 3600}),
+    ):
+        with SetWorkflowID(name), SetEnqueueOptions(**options):
+            await face.dbos.enqueue_workflow(queue, face.fn(program), True)
+    await face.start(program, False)  # on no queue
+    await gate.reached()
+    assert {one.workflow_id: one.status for one in await face.dbos.list_queued_workflows()} == {
+        "running": "PENDING",
+        "elsewhere": "ENQUEUED",
+        "later": "DELAYED",
+    }
+    found = await face.dbos.list_queued_workflows(status="SUCCESS")
+    assert [one.queue_name for one in found] == ["q"]
+    gate.open()
+    await face.dbos.get_result("running")
+    assert {one.workflow_id for one in await face.dbos.list_queued_workflows()} == {"elsewhere", "later"}
+
+
+@pytest.mark.rules("DQ-70")
+def test_a_dispatched_run_has_its_instance_its_arguments_and_its_user(launch):
+    @DBOS.dbos_class()
+    class Office(DBOSConfiguredInstance):
+        @DBOS.required_roles(["clerk"])
+        @DBOS.workflow(name="sign")
+        def sign(self, text: str) -> list[Any]:
+            return [self.config_name, text, DBOS.authenticated_user, DBOS.authenticated_roles, DBOS.assumed_role]
+
+    office = Office("north")
+    launch()
+    DBOS.register_queue("q")
+    with DBOSContextSetAuth("ann", ["clerk", "guest"]):
+        signed = DBOS.enqueue_workflow("q", office.sign, "here")
+    with DBOSContextSetAuth("bob", ["guest"]):
+        refused = DBOS.enqueue_workflow("q", office.sign, "here")
+    assert signed.get_result() == ["north", "here", "ann", ["clerk", "guest"], "clerk"]
+    with pytest.raises(dbos_error.DBOSNotAuthorizedError):
+        refused.get_result()

@@ -284,7 +284,7 @@ def test_a_tick_fires_at_its_time_and_is_noted(launch, db, clock):
     assert result == "2025-01-01T01:00:00+00:00 c"
 
 
-@pytest.mark.rules("SD-30")
+@pytest.mark.rules("SD-30", "EQ-41")
 def test_a_tick_runs_under_the_latest_version(launch, db, clock):
     tidied = tidy()
     launch()
@@ -325,7 +325,7 @@ def test_a_tick_that_another_process_fired_is_noted_and_not_run_again(launch, db
     assert runs == [NEW_YEAR + timedelta(hours=1)]
 
 
-@pytest.mark.rules("SD-26", "SD-44")
+@pytest.mark.rules("SD-26", "SD-44", "SD-53")
 @pytest.mark.parametrize("automatic_backfill", [False, True])
 def test_a_process_back_after_an_hour_fires_no_burst_unless_asked(launch, db, clock, automatic_backfill):
     tidied = tidy()
@@ -369,6 +369,66 @@ def test_a_process_that_slept_for_an_hour_fires_the_last_tick_only(launch, db, c
     clock.advance(3600)
     pass_time(clock, lambda: fired() != since, 0.0)
     assert len(ids(db)) == count + 1
+
+
+@pytest.mark.rules("SD-27")
+def test_a_tick_fires_although_the_run_before_it_is_still_going(launch, db, clock):
+    gate = threading.Event()
+
+    @DBOS.workflow(name="tidy")
+    def tidy(when: datetime, context: Any) -> None:
+        assert gate.wait(30)
+
+    launch()
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidy, schedule="@hourly")
+
+    def pending() -> bool:
+        rows = db.rows("select workflow_uuid from {workflow_status} where status = 'PENDING'")
+        return len(rows) >= 2
+
+    pass_time(clock, pending, 600.0)
+    gate.set()
+
+
+@pytest.mark.rules("SD-28")
+def test_a_tick_that_cannot_be_enqueued_is_lost_and_the_next_one_fires(launch, db, clock, caplog):
+    tidied = tidy()
+    launch()
+    DBOS.create_schedule(schedule_name="hourly", workflow_fn=tidied, schedule="@hourly")
+    refused = "workflow_uuid not like '%T01:00:00+00:00'"
+    if db.dialect == "postgres":
+        db.execute(f"alter table {{workflow_status}} add constraint no_one_o_clock check ({refused})")
+    else:
+        db.execute(
+            f"create trigger no_one_o_clock before insert on {{workflow_status}} when not (new.{refused}) "
+            "begin select raise(abort, 'no'); end"
+        )
+    pass_time(clock, lambda: "T02:" in (fired() or ""))
+    assert ids(db) == ["sched-hourly-2025-01-01T02:00:00+00:00"]
+    assert "sched-hourly-2025-01-01T01:00:00+00:00 could not be enqueued" in caplog.text
+
+
+@pytest.mark.rules("SD-5")
+def test_many_may_apply_the_same_at_once(launch, db):
+    tidied = tidy()
+    launch()
+    start, errors = threading.Barrier(8), list[BaseException]()
+
+    def apply() -> None:
+        start.wait()
+        try:
+            for _ in range(5):
+                DBOS.apply_schedules([{"workflow_fn": tidied, **NIGHTLY, "schedule_name": name} for name in "abc"])
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=apply) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert [one["schedule_name"] for one in DBOS.list_schedules()] == ["a", "b", "c"]
 
 
 @pytest.mark.rules("SD-21", "SD-26")

@@ -27,7 +27,7 @@ def add(db, name, timestamp, application=None):
     )
 
 
-@pytest.mark.rules("VER-1")
+@pytest.mark.rules("VER-1", "RV-2")
 def test_the_version_is_configured_pinned_or_from_the_environment(launch, monkeypatch):
     monkeypatch.setenv("DBOS__APPVERSION", "from-environment")
     assert launch(application_version="given", enable_patching=True).application_version == "given"
@@ -37,7 +37,7 @@ def test_the_version_is_configured_pinned_or_from_the_environment(launch, monkey
     assert launch(application_version=None).application_version == "from-environment"
 
 
-@pytest.mark.rules("VER-1", "VER-2")
+@pytest.mark.rules("VER-1", "VER-2", "RV-2")
 def test_the_computed_version_belongs_to_one_application(launch, monkeypatch):
     monkeypatch.delenv("DBOS__APPVERSION", raising=False)
     first = launch(application_version=None).application_version
@@ -48,7 +48,7 @@ def test_the_computed_version_belongs_to_one_application(launch, monkeypatch):
     assert len(first) == 32
 
 
-@pytest.mark.rules("VER-5", "VER-6", "VER-7")
+@pytest.mark.rules("VER-5", "VER-6", "VER-7", "RV-3")
 async def test_launching_registers_a_version_once_and_the_latest_comes_first(launch, db, face):
     launch(application_version="v1")
     before = versions(db)["v1"]

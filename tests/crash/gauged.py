@@ -8,29 +8,40 @@ generator of that SEED, with workflows that take up to SECONDS.
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import random
 import sqlite3
 import sys
+import threading
 import time
+from typing import Any
 
 import psycopg
 from gauge import QUEUES, SHARES, Log
 
 from dbos import DBOS
 
+reading = threading.Lock()
+
 
 def claimed_ms(workflow_id: str | None) -> int:
     """Read when this execution was claimed, past DBOS: what a workflow reads through it is replayed later."""
     query = "select started_at_epoch_ms from {}workflow_status where workflow_uuid = {}"
-    if url.startswith("sqlite"):
-        with contextlib.closing(sqlite3.connect(url.partition("///")[2], timeout=30)) as file:
-            row = file.execute(query.format("", "?"), (workflow_id,)).fetchone()
-    else:
-        with psycopg.connect(url) as connection:
-            row = connection.execute(query.format("dbos.", "%s").encode(), (workflow_id,)).fetchone()
+    with reading:
+        if url.startswith("sqlite"):
+            row = connection().execute(query.format("", "?"), (workflow_id,)).fetchone()
+        else:
+            row = connection().execute(query.format("dbos.", "%s").encode(), (workflow_id,)).fetchone()
     return int((row and row[0]) or 0)
+
+
+@functools.cache
+def connection() -> Any:
+    """Return the connection of this process to the database, beside those of DBOS."""
+    if url.startswith("sqlite"):
+        return sqlite3.connect(url.partition("///")[2], timeout=30, check_same_thread=False)
+    return psycopg.connect(url, autocommit=True)
 
 
 @DBOS.step()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +17,7 @@ from dbos import DBOS
 
 RESTARTS = 2
 CALLERS = 6
+COUNT = 8000
 
 
 @pytest.fixture
@@ -89,3 +93,55 @@ def test_every_call_survives_restarts_of_the_server(server: PostgresServer) -> N
     with psycopg.connect(url) as connection:
         rows = connection.execute("select status, count(*) from dbos.workflow_status group by status").fetchall()
     assert rows == [("SUCCESS", len(results))]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.rules("RV-50", "RV-52", "FT-28", "DQ-12", "SD-53")
+def test_a_queue_is_drained_across_a_restart_of_the_server(server: PostgresServer) -> None:
+    """Nothing is lost, nothing runs twice, and work goes on within 5 seconds; so do schedules."""
+    url = server.url.removesuffix("postgres") + "drained"
+    DBOS(
+        config={
+            "name": "drained",
+            "system_database_url": url,
+            "application_version": "v1",
+            "executor_id": "local",
+            "log_level": "CRITICAL",
+        }
+    )
+    ran: list[int] = []
+    ticks: list[datetime] = []
+
+    @DBOS.step()
+    def work(number: int) -> int:
+        ran.append(number)
+        return number
+
+    @DBOS.workflow()
+    def program(number: int) -> int:
+        return work(number)
+
+    @DBOS.workflow()
+    def tick(moment: datetime, context: Any) -> None:
+        ticks.append(moment)
+
+    DBOS.launch()
+    DBOS.create_schedule(schedule_name="every-second", workflow_fn=tick, schedule="* * * * * *")
+    DBOS.register_queue("q", worker_concurrency=10)
+    handles = DBOS.enqueue_workflows("q", [(program, (number,)) for number in range(COUNT)])
+    wait_for(lambda: len(ran) > COUNT // 4)
+    server.restart("immediate")
+    before, since, ticked = len(ran), time.monotonic(), len(ticks)
+    wait_for(lambda: len(ran) >= min(COUNT, before + 500))
+    assert time.monotonic() - since < 5.0
+    assert [handle.get_result() for handle in handles] == list(range(COUNT))
+    assert sorted(ran) == list(range(COUNT))
+    wait_for(lambda: len(ticks) > ticked)
+    assert len(set(ticks)) == len(ticks)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the awaited condition did not come true in time"
+        threading.Event().wait(0.005)

@@ -33,7 +33,7 @@ def run(url: str, colour: str, *kill: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.rules("FT-1", "FT-3", "FT-8", "MSG-2", "MSG-24", "MSG-26", "MSG-32", "EVT-3", "EVT-10", "EVT-11")
+@pytest.mark.rules("FT-1", "FT-3", "FT-8", "FT-26", "MSG-2", "MSG-24", "MSG-26", "MSG-32", "EVT-3", "EVT-10", "EVT-11")
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("colour", ["blocking", "looping"])
 def test_killed_at_any_commit_every_message_is_sent_and_received_once(db: Any, colour: str, when: str) -> None:
