@@ -17,7 +17,7 @@ from dbos import DBOS
 
 RESTARTS = 2
 CALLERS = 6
-COUNT = 8000
+COUNT = 4000
 
 
 @pytest.fixture
