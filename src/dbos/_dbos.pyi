@@ -64,6 +64,9 @@ class DBOS:
     ) -> None:
         """Configure DBOS with a `DBOSConfig`.
 
+        With `fastapi` it is launched and destroyed with that app's server, and each request has a DBOS context; with
+        `flask` each request has. `conductor_url` and `conductor_key` are accepted and have no effect.
+
         Raises `DBOSInitializationError` naming the key that is wrong, and then leaves no instance behind.
         """
 
