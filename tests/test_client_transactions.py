@@ -60,7 +60,24 @@ def test_a_workflow_and_its_messages_are_enqueued_together(db, app, client, engi
     assert handle.get_result() == [1, 3, 4]
 
 
-@pytest.mark.rules("MSG-21", "CLT-48", "CLT-39", "CLT-42", "CLT-47", "FT-6")
+@pytest.mark.rules("MSG-21", "CLT-48")
+def test_messages_of_one_transaction_arrive_in_order(app, client, engine):
+    keys = ["k1", None, None, "k2", "k3", None]
+    with engine.begin() as connection:
+        handle = client.enqueue_in_transaction(connection, OPTIONS, 13)
+        there = handle.workflow_id
+        for number, key in enumerate(keys):
+            client.send_in_transaction(connection, there, number, "topic", key)
+        bulk = [SendMessage(there, 6 + n, "topic", key and f"bulk-{key}") for n, key in enumerate(keys)]
+        client.send_bulk_in_transaction(connection, bulk)
+        client.send_in_transaction(connection, there, 12, "topic", send_to_forks=True)
+    assert handle.get_result() == list(range(13))
+    other = client.enqueue(OPTIONS, 6)
+    client.send_bulk([SendMessage(other.workflow_id, n, "topic", key) for n, key in enumerate(keys)])
+    assert other.get_result() == list(range(6))
+
+
+@pytest.mark.rules("CLT-39", "CLT-42", "CLT-47", "FT-6")
 def test_what_is_rolled_back_was_not_sent(db, client, engine):
     client.enqueue({**OPTIONS, "workflow_id": "a"}, 1)
     with Session(engine) as session:
