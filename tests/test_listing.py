@@ -6,7 +6,7 @@ import inspect
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from programs import status_of, until, workflow_row
+from programs import logged, says, status_of, until, workflow_row
 
 from dbos import DBOS, DBOSClient
 from dbos import error as dbos_error
@@ -187,3 +187,16 @@ async def test_times_far_away_do_not_overflow(launch, db, face):
     add(db, "over", status="DELAYED", queue_name="q", delay_until_epoch_ms=2**62, workflow_deadline_epoch_ms=2**31)
     await until(lambda: status_of(db, "over") == "CANCELLED")
     assert workflow_row(db, "far")["status"] == "DELAYED"
+
+
+@pytest.mark.rules("INS-1")
+async def test_roles_and_attributes_that_are_no_json_are_shown_as_stored(launch, db, face):
+    launch()
+    add(db, "odd", authenticated_roles="admin,user")
+    if db.dialect == "sqlite":  # Postgres keeps nothing else
+        db.execute("update {workflow_status} set attributes = 'customer=ada'")
+    with logged() as records:
+        (row,) = await face.dbos.list_workflows()
+    assert row.authenticated_roles == "admin,user"
+    assert row.attributes == ("customer=ada" if db.dialect == "sqlite" else None)
+    assert says(records, "The roles of workflow odd are no JSON")

@@ -6,6 +6,7 @@ Knows how payloads degrade to their raw text when they cannot be decoded (SER-31
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from .._error import DBOSNonExistentWorkflowError
@@ -15,6 +16,8 @@ from .._store import search, steps
 from .color import Io
 from .runtime import Node
 from .step import operation
+
+logger = logging.getLogger("dbos")
 
 
 async def status_or_raise(node: Node, io: Io, workflow_id: str) -> WorkflowStatus:
@@ -47,7 +50,7 @@ def workflow_status(codec: Codec, row: search.Listed) -> WorkflowStatus:
         config_name=columns["config_name"],
         authenticated_user=columns["authenticated_user"],
         assumed_role=columns["assumed_role"],
-        authenticated_roles=_json(columns["authenticated_roles"]),
+        authenticated_roles=_json(columns["authenticated_roles"], "roles", columns["workflow_uuid"]),
         input=None if row.inputs is None else codec.peek_inputs(row.inputs, name),
         output=None if row.output is None else codec.peek(row.output, name),
         error=None if row.error is None else codec.peek_error(row.error, name),
@@ -67,7 +70,7 @@ def workflow_status(codec: Codec, row: search.Listed) -> WorkflowStatus:
         dequeued_at=columns["started_at_epoch_ms"],
         delay_until_epoch_ms=columns["delay_until_epoch_ms"],
         completed_at=columns["completed_at"],
-        attributes=_json(row.attributes),
+        attributes=_json(row.attributes, "attributes", columns["workflow_uuid"]),
         schedule_name=columns["schedule_name"],
         application_name=columns["application_name"],
         app_id=columns["application_id"],
@@ -89,5 +92,12 @@ def step_info(codec: Codec, row: steps.Listed) -> StepInfo:
     )
 
 
-def _json(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+def _json(text: str | None, what: str, workflow_id: str) -> Any:
+    """Decode a column of JSON, or show it as it is stored: a listing never fails because of one row (INS-1)."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        logger.warning("The %s of workflow %s are no JSON (%s): shown as stored", what, workflow_id, error)
+        return text
