@@ -82,7 +82,7 @@ async def test_an_update_replaces_all_attributes(db, face, program):
     assert workflow_row(db, "w")["attributes"] is None
 
 
-@pytest.mark.rules("INS-32")
+@pytest.mark.rules("INS-32", "ST-30")
 async def test_an_update_changes_the_time_of_the_last_update(db, face, program):
     with SetWorkflowID("w"):
         await program()
@@ -99,7 +99,7 @@ async def test_an_unknown_id_is_ignored(db, face, program, client):
     assert workflow_rows(db) == []
 
 
-@pytest.mark.rules("INS-32")
+@pytest.mark.rules("INS-32", "ST-30")
 @pytest.mark.parametrize("status", ["PENDING", "ENQUEUED", "DELAYED", "CANCELLED", "ERROR"])
 async def test_attributes_change_in_any_status(db, face, program, status):
     with SetWorkflowID("w"), SetEnqueueOptions(delay_seconds=3600):
@@ -127,7 +127,7 @@ async def test_a_workflow_changes_its_own(launch, db, face):
     assert await attributes_of(face, "w") is None  # replayed, not repeated
 
 
-@pytest.mark.rules("INS-33", "CLT-60")
+@pytest.mark.rules("INS-33", "CLT-60", "ST-30", "LITE-12")
 async def test_merging_adds_and_overwrites_top_level_keys(face, program, client):
     with SetWorkflowAttributes({"kept": 1, "nested": {"a": 1}, "old": "x"}), SetWorkflowID("w"):
         await program()
@@ -139,7 +139,7 @@ async def test_merging_adds_and_overwrites_top_level_keys(face, program, client)
     assert await attributes_of(face, "w") == {"only": 1}
 
 
-@pytest.mark.rules("INS-33", "CLT-36")
+@pytest.mark.rules("INS-33", "CLT-36", "ST-30", "ENC-27")
 @pytest.mark.parametrize("stored", [None, "[1, 2]", '"text"', "null"])
 async def test_merging_into_no_attributes_begins_with_none(db, face, program, stored):
     with SetWorkflowID("w"):
@@ -194,7 +194,7 @@ async def test_what_is_no_json_object_is_refused(db, face, program, client, attr
     assert await attributes_of(face, "w") == {"a": 1}
 
 
-@pytest.mark.rules("INS-33", "CLT-60", "COM-11")
+@pytest.mark.rules("INS-33", "CLT-60", "COM-11", "ST-30")
 async def test_none_cannot_be_merged(launch, db, face, client):
     @face.workflow()
     async def program() -> None:
@@ -207,6 +207,21 @@ async def test_none_cannot_be_merged(launch, db, face, client):
     assert step_names(db, "w") == [(1, "DBOS.updateWorkflowAttributes")]
     with pytest.raises(DBOSException, match="Cannot merge None"):
         client.update_workflow_attributes("w", None, merge=True)
+
+
+@pytest.mark.rules("ENC-27", "LITE-12", "INS-10")
+async def test_unset_attributes_are_null_and_a_json_null_reads_as_none(db, face, program):
+    with SetWorkflowID("w"):
+        await program()
+    assert workflow_row(db, "w")["attributes"] is None
+    value = "'null'::jsonb" if db.dialect == "postgres" else "'null'"  # as DBOS for Python writes it
+    db.execute(f"update {{workflow_status}} set attributes = {value}")
+    assert await attributes_of(face, "w") is None
+    if db.dialect == "sqlite":
+        with pytest.raises(DBOSException, match="not supported on SQLite"):
+            await face.dbos.list_workflows(attributes={"a": 1})
+    else:
+        assert await face.dbos.list_workflows(attributes={"a": 1}) == []
 
 
 @pytest.mark.rules("INS-32", "COM-15")

@@ -72,7 +72,7 @@ async def test_a_client_enqueues_and_waits_in_async_code(app, client):
     assert await asyncio.to_thread(int, "7") == 7, "the loop's own executor is left alone"
 
 
-@pytest.mark.rules("CLT-27", "CLT-35", "CLT-37", "CLT-38", "CLT-75")
+@pytest.mark.rules("CLT-27", "CLT-35", "CLT-37", "CLT-38", "CLT-75", "ST-5")
 def test_the_row_says_what_the_options_say(db, client):
     handle = client.enqueue(
         {
@@ -98,9 +98,8 @@ def test_the_row_says_what_the_options_say(db, client):
     )
     assert (row["application_version"], row["deduplication_id"], row["workflow_timeout_ms"]) == ("v9", "d", 1500)
     assert (row["class_name"], row["config_name"], row["authenticated_user"]) == ("Shop", "main", "alice")
-    assert [row[name] for name in ("authenticated_roles", "assumed_role", "application_name", "attributes")] == [
-        None
-    ] * 4
+    unset = ("authenticated_roles", "assumed_role", "application_name", "attributes", "executor_id", "application_id")
+    assert [row[name] for name in unset] == [None] * 6
     assert client.enqueue({**OPTIONS, "delay_seconds": 0}, 1).get_status().status == "DELAYED"
 
 
@@ -296,7 +295,7 @@ def test_a_constructor_that_cannot_be(arguments, says):
         DBOSClient(**arguments)
 
 
-@pytest.mark.rules("CLT-1", "CLT-2", "CLT-3")
+@pytest.mark.rules("CLT-1", "CLT-2", "CLT-3", "SDB-4")
 def test_an_application_s_url_names_a_system_database(sqlite_template):
     with DBOSClient(f"sqlite:///{sqlite_template}", application_database_url="sqlite:///other") as client:
         assert client.list_workflows(limit=1) == []

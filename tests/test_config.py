@@ -73,7 +73,7 @@ def test_a_missing_name_is_an_error():
         DBOS(config={})
 
 
-@pytest.mark.rules("CFG-22", "CFG-50")
+@pytest.mark.rules("CFG-22", "CFG-50", "SDB-3")
 def test_a_name_alone_is_enough_and_gives_a_file_of_that_name(tmp_path, monkeypatch):
     monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", "sqlite:///not-this-one.sqlite")
 

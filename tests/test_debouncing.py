@@ -40,7 +40,7 @@ def program_of(face: Any) -> Any:
     return echo
 
 
-@pytest.mark.rules("DEB-1", "DEB-2", "DEB-4", "DEB-6")
+@pytest.mark.rules("DEB-1", "DEB-2", "DEB-4", "DEB-6", "ST-9", "ST-27")
 async def test_calls_under_one_key_become_one_run_with_the_newest_arguments(launch, db, face):
     create = Debouncer.create(face.fn(program_of(face)))
     launch()
@@ -55,7 +55,7 @@ async def test_calls_under_one_key_become_one_run_with_the_newest_arguments(laun
     assert await debounce(face, create, "k", HOUR, 4) != first
 
 
-@pytest.mark.rules("DEB-3")
+@pytest.mark.rules("DEB-3", "ST-9", "ST-27")
 async def test_the_timeout_of_the_first_call_bounds_every_delay(launch, db, face):
     program = face.fn(program_of(face))
     launch()
@@ -75,7 +75,7 @@ async def test_cancelling_the_waiting_run_frees_its_key(launch, face):
     assert await debounce(face, debouncer, "k", HOUR, 1) != first
 
 
-@pytest.mark.rules("DEB-7")
+@pytest.mark.rules("DEB-7", "ST-27")
 @pytest.mark.parametrize("change", ["is_debounced = false", "name = 'echo-k'", "application_name = 'another'"])
 async def test_a_key_that_something_else_holds_is_refused(launch, db, face, change):
     debouncer = Debouncer.create(face.fn(program_of(face)))
@@ -157,7 +157,7 @@ async def test_in_a_workflow_bounce_and_creation_are_steps_that_replay(launch, d
     assert workflow_row(db, "w-2")["delay_until_epoch_ms"] == child["delay_until_epoch_ms"]
 
 
-@pytest.mark.rules("DEB-16", "DEB-16a", "DEB-16c")
+@pytest.mark.rules("DEB-16", "DEB-16a", "DEB-16c", "ST-27")
 async def test_a_bounce_claims_an_unclaimed_row_and_another_application_gets_no_version(launch, db, face):
     program = face.fn(program_of(face))
     launch()

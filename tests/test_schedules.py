@@ -135,7 +135,7 @@ def test_applying_is_all_or_nothing(launch):
     assert DBOS.list_schedules() == []
 
 
-@pytest.mark.rules("SD-7")
+@pytest.mark.rules("SD-7", "ENC-26")
 def test_a_context_that_cannot_be_decoded_is_shown_as_stored(launch, db):
     tidied = tidy()
     launch()

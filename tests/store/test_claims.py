@@ -140,7 +140,7 @@ def test_what_a_lost_commit_took_is_found_again(opened):
     assert opened.read(lambda session: claims.taken_before(session, Claimant(SCOPE, "another"))) == []
 
 
-@pytest.mark.rules("DQ-45", "DQ-12", "DQ-63")
+@pytest.mark.rules("DQ-45", "DQ-12", "DQ-63", "QS-8")
 def test_one_process_at_a_time_claims_a_shared_queue(opened):
     if opened.dialect.name == "sqlite":
         return
