@@ -174,6 +174,7 @@ def test_a_managed_platform_that_leaves_something_out(monkeypatch, missing):
 
 @pytest.mark.rules("YML-7")
 def test_a_managed_platform_forces_name_and_database(bare, monkeypatch):
+    pytest.importorskip("opentelemetry.sdk", reason="a managed platform traces: pip install 'dbos[otel]'")
     monkeypatch.setenv("DBOS__CLOUD", "true")
     monkeypatch.setenv("DBOS_APP_NAME", "cloudy")
     monkeypatch.setenv("DBOS_SYSTEM_DATABASE_URL", "sqlite:///cloud.sqlite")

@@ -1,9 +1,10 @@
-"""Time, injected: what the engine asks instead of the operating system."""
+"""Time, injected: what the engine asks instead of the operating system; and times read from text."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 
 class Clock:
@@ -44,3 +45,8 @@ def push(clock: Clock) -> None:
 def pop() -> None:
     """Undo the last `push`."""
     _clocks.pop()
+
+
+def moment_of(text: str) -> datetime:
+    """Read an ISO 8601 time; raise `ValueError` for what is none. Python 3.10 does not know that `Z` is UTC."""
+    return datetime.fromisoformat(f"{text[:-1]}+00:00" if text[-1:] in ("Z", "z") else text)

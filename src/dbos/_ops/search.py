@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from .._engine.color import Io
@@ -12,6 +11,7 @@ from .._engine.runtime import Node
 from .._engine.status import workflow_status
 from .._engine.step import operation
 from .._error import DBOSException
+from .._model.clock import moment_of
 from .._model.records import WorkflowStatus
 from .._store import search
 from .._store.search import Filter
@@ -181,7 +181,7 @@ def texts(value: Texts) -> list[str] | None:
 
 def epoch_ms(text: str | None) -> int | None:
     """Return an ISO 8601 time in whole milliseconds (INS-4)."""
-    return None if text is None else int(datetime.fromisoformat(text).timestamp() * 1000)
+    return None if text is None else int(moment_of(text).timestamp() * 1000)
 
 
 def _attributes(node: Node, attributes: dict[str, Any] | None) -> str | None:

@@ -19,6 +19,7 @@ from .._engine.registry import Decorated
 from .._engine.runtime import Runtime
 from .._engine.scheduled import Tick
 from .._model import cron
+from .._model.clock import moment_of
 from .._store import schedules
 from .._store.schedules import Schedule
 from .service import Service
@@ -159,7 +160,7 @@ class Scheduler(Service):
             return
         now = datetime.fromtimestamp(self._node.clock.now_sec(), timezone.utc)
         try:
-            last = cron.utc(datetime.fromisoformat(row.last_fired_at))
+            last = cron.utc(moment_of(row.last_fired_at))
             missed = cron.parse(row.schedule, row.cron_timezone).between(last, now)
             run_now(scheduled.enqueue_all(self._node, self._node.blocking, row, missed))
         except Exception:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._model.clock import moment_of
 from .database import Failure, on_database, run
 from .groups import Group, example
 from .printing import Column, emit, emit_json, emit_one, emit_outcome, form, outcome, wants_json
@@ -164,6 +165,6 @@ def _acting(name: str, act: Callable[[DBOSClient], None]) -> Callable[[DBOSClien
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return moment_of(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no ISO 8601 time, such as 2026-01-31T06:00:00+01:00") from None
