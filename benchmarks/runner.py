@@ -27,7 +27,7 @@ from report import Line, compare, headlines, report, write
 HERE = Path(__file__).resolve().parent
 CASES = (
     "startup,serial,aserial,throughput,athroughput,payload,recovery,memory,wakeup,first_run_reads,sqlcount,"
-    "enqueue,queue,backlog,idle_latency,messages,events,streams,listing"
+    "enqueue,queue,backlog,idle_latency,messages,events,streams,streams_apart,listing"
 )
 CASE_TIMEOUT_SEC = 900
 

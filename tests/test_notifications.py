@@ -119,7 +119,7 @@ def test_a_payload_too_long_to_send_is_dropped_and_delays_only_its_own_value(lau
 
 
 @pytest.mark.rules("NTF-6", "NTF-7", "COM-20")
-def test_one_connection_listens_and_wakes_every_waiter_of_a_payload(launch, db):
+async def test_one_connection_listens_and_wakes_every_waiter_of_a_payload(launch, db):
     with SpareGate() as gate:
 
         @DBOS.workflow()
@@ -129,7 +129,7 @@ def test_one_connection_listens_and_wakes_every_waiter_of_a_payload(launch, db):
         launch(**SLOW_POLL)
         with SetWorkflowID("w"):
             handle = DBOS.start_workflow(program)
-        assert len(db.rows(LISTENING)) == 1
+        assert len(await until(lambda: db.rows(LISTENING))) == 1
         found: list[Any] = []
 
         def read() -> None:

@@ -77,6 +77,37 @@ def streams(bench: Bench) -> None:
     _report_late(bench, "stream_live", [time.time() - value for value in DBOS.read_stream(handle.workflow_id, "s")])
 
 
+@case("write_stream", "read_stream")
+def streams_apart(bench: Bench) -> None:
+    """Follow a stream that another process writes: how late its values are read."""
+    other = bench.child("_stream", number=bench.count(60, least=5))
+    line_of(other)
+    bench.launch(executor_id="reader")
+    from dbos import DBOS
+
+    workflow_id = uuid.uuid4().hex
+    tell(other, workflow_id)
+    line_of(other)
+    _report_late(bench, "stream_other_process", [time.time() - value for value in DBOS.read_stream(workflow_id, "s")])
+    tell(other, "")
+    other.wait()
+
+
+@case()
+def _stream(bench: Bench) -> None:
+    """Start the stream that is asked for, and stay until the next line."""
+    bench.launch()
+    from dbos import DBOS, SetWorkflowID
+
+    from .programs import stream
+
+    print("READY", flush=True)
+    with SetWorkflowID(sys.stdin.readline().strip()):
+        DBOS.start_workflow(stream, bench.count(60), 0.05)
+    print("STARTED", flush=True)
+    sys.stdin.readline()
+
+
 @case()
 def wakeup(bench: Bench) -> None:
     """Wait for the result of a workflow that another process runs: how late it is learnt."""
