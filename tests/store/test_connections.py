@@ -35,7 +35,7 @@ def opened(url: str, **settings: Any) -> PostgresDatabase:
     ("limit_ms", "options", "shown"),
     [
         (60_000, "", "1min"),
-        (1, "", "1ms"),
+        (2_000, "", "2s"),
         (None, "", "0"),
         (60_000, "-c idle_in_transaction_session_timeout=7s", "7s"),
     ],

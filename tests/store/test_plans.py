@@ -5,6 +5,7 @@ Run it at a million workflows with `DBOS_TEST_PLAN_ROWS=1000000`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import shutil
@@ -19,7 +20,7 @@ import psycopg
 import pytest
 from databases import at
 
-from dbos._store import metrics, search
+from dbos._store import deletion, metrics, retention, search
 from dbos._store.search import Filter
 from dbos._store.sql import Dialect
 
@@ -49,6 +50,18 @@ class Explained:
             lines = [row[3] for row in self._connection.execute(f"explain query plan {compiled.text}", given)]
         self.plans.append("\n".join(lines))
         return []
+
+    def run(self, statement: str, **parameters: Any) -> int:
+        """Explain a statement that changes rows."""
+        return len(self.rows(statement, **parameters))
+
+    def one(self, statement: str, **parameters: Any) -> Any:
+        """Explain a statement of which one row is wanted."""
+        return next(iter(self.rows(statement, **parameters)), None)
+
+    def try_lock(self, name: str) -> bool:
+        """Lock nothing."""
+        return True
 
     @property
     def sorts_bytewise(self) -> bool:
@@ -206,3 +219,30 @@ def test_counts_of_steps_and_metrics_of_a_period_go_by_an_index(session: Explain
     metrics.counts(session, MIDDLE_MS, MIDDLE_MS + SPAN_MS, ["shop"])
     assert "idx_operation_outputs_completed_at_function_name" in session.plan
     assert "workflow_status_created_at_index" in session.plan
+
+
+@pytest.mark.rules("MGT-65", "MGT-68", "IDX-2")
+@pytest.mark.parametrize("application", [None, "shop"])
+def test_retention_goes_by_indexes(session: Explained, application: str | None) -> None:
+    """A page of what may go, and how it is deleted; the cutoff by number; what is cancelled for its age."""
+    ids = ["wf-1000001-7", "wf-1000002-8"]
+    after = retention.Old(MIDDLE_MS, ids[0], None)
+    for act in (
+        lambda: retention.page(session, application, MIDDLE_MS + SPAN_MS, after, 500),
+        lambda: retention.page(session, application, MIDDLE_MS, None, 500),
+        lambda: retention.created_at_of_newest(session, application, 1000),
+        lambda: retention.collect(session, ids),
+        lambda: retention.unread(session, [after]),
+        lambda: deletion.delete(session, ids, with_children=True),
+        lambda: deletion.remove(session, ids),
+        *(
+            functools.partial(retention.cancel_older, session, application, status, MIDDLE_MS, 500)
+            for status in ("DELAYED", "ENQUEUED", "PENDING")
+        ),
+    ):
+        session.plans.clear()
+        act()
+        plans, session.plans = session.plans, []
+        for plan in plans:
+            session.plans = [plan]
+            assert session.plan
