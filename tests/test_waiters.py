@@ -58,3 +58,28 @@ def test_a_thousand_tasks_waiting_for_results_hold_no_threads(launch: Callable[.
 
     launch(max_executor_threads=8)
     assert asyncio.run(main()) == list(range(WAITING))
+
+
+@pytest.mark.rules("IDX-2", "CFG-34")
+def test_many_waiters_leave_the_connections_to_the_work(launch: Callable[..., type[DBOS]]) -> None:
+    """A hundred tasks wait for what never comes, over a pool of one connection; work is claimed and done meanwhile."""
+
+    @DBOS.workflow(name="double")
+    async def double(number: int) -> int:
+        return 2 * number
+
+    async def main() -> None:
+        launch(sys_db_pool_size=1)
+        await DBOS.register_queue_async("q")
+        waiting = [asyncio.create_task(DBOS.get_event_async(f"never-{n}", "key", 60)) for n in range(50)]
+        waiting += [asyncio.create_task(DBOS.get_result_async(f"never-{n}")) for n in range(50)]
+        await asyncio.sleep(0)
+        handles = [await DBOS.enqueue_workflow_async("q", double, n) for n in range(20)]
+        assert [await handle.get_result() for handle in handles] == [2 * n for n in range(20)]
+        assert not any(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.to_thread(DBOS.destroy)
+
+    asyncio.run(main())
