@@ -35,6 +35,10 @@ def app(launch: Any) -> None:
     def refuse(reason: str) -> None:
         raise ValueError(f"refused: {reason}")
 
+    @DBOS.workflow(name="later")
+    def later(moment: datetime) -> list[Any]:
+        return [type(moment).__name__, moment]
+
     @DBOS.workflow(name="talk")
     def talk() -> list[Any]:
         DBOS.set_event("plain", {"values": VALUES})
@@ -62,6 +66,8 @@ def test_a_typescript_client_enqueues_a_python_workflow(app, peer):
     assert status.input == {"args": tuple(VALUES), "kwargs": {"named": 1}}
     dated = typescript("enqueuePortable", options, [DATE])
     assert typescript("result", dated) == [["2024-02-29T12:30:15.250Z"], {}]
+    annotated = typescript("enqueuePortable", {**ORDERS, "workflowName": "later"}, [DATE])
+    assert typescript("result", annotated) == ["datetime", "2024-02-29T12:30:15.250Z"]
 
 
 @pytest.mark.rules("IOP-7")
