@@ -46,6 +46,7 @@ test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this
 
 torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
+	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 8000
 	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
 	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py

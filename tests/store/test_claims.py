@@ -149,7 +149,7 @@ def test_one_process_at_a_time_claims_a_shared_queue(opened):
     def nested(session: Any) -> None:
         claims.lock_queue(session, "q8")
         with pytest.raises(Contended):
-            opened.transact(lambda other: claims.take_shared(other, Claimant(SCOPE, "t"), queue, 1))
+            opened.claim(lambda other: claims.take_shared(other, Claimant(SCOPE, "t"), queue, 1))
 
     opened.transact(nested)
 

@@ -12,11 +12,13 @@ from functools import partial
 from typing import Any
 
 from .._error import (
+    DBOSException,
     DBOSRecoveryError,
     DBOSWorkflowFunctionNotFoundError,
     MaxRecoveryAttemptsExceededError,
 )
 from .._model.outcome import Failure
+from .._model.retry import Backoff
 from .._model.validate import coerce_portable_dates
 from .._store import steps, workflows
 from .._store.claims import Claimed
@@ -54,7 +56,7 @@ def _requeue_batch(
 def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
     """Execute rows this process has just claimed: read all their histories at once, then start each."""
     replaying = [row.workflow_id for row in claimed if row.has_history]
-    histories = node.database.read(lambda session: steps.history(session, replaying)) if replaying else {}
+    histories = _histories(node, replaying) if replaying else {}
     on_loop: list[Callable[[], None]] = []
     in_threads: list[Callable[[], None]] = []
     for row in claimed:
@@ -73,6 +75,19 @@ def dispatch(node: Runtime, claimed: list[Claimed]) -> None:
     node.threads.pool.start(in_threads)
     if on_loop:
         node.threads.spawn(on_loop)
+
+
+def _histories(node: Runtime, workflow_ids: list[str]) -> dict[str, dict[int, Recorded]]:
+    """Read what runs have recorded. They are ours now: nobody else would run them if this gave up."""
+    backoff = Backoff()
+    while True:
+        try:
+            return node.database.read(lambda session: steps.history(session, workflow_ids))
+        except DBOSException as error:
+            if node.database.closed:
+                raise
+            logger.warning("Reading what %d workflows recorded failed (%s), retrying", len(workflow_ids), error)
+            node.database.pause(backoff.next())
 
 
 def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> partial[None] | None:

@@ -44,7 +44,16 @@ class Deadlocked(ConnectionLost):
 
 
 class Contended(Exception):
-    """Another transaction holds what this one needs; it was rolled back. Worth trying again soon (DQ-12)."""
+    """Another transaction holds what this one needs; it was rolled back. Worth trying again soon.
+
+    Only claims let it through: a dispatcher has other queues to look at meanwhile (DQ-12).
+    """
+
+    what = "The system database has another transaction in the way"
+
+    def wait_sec(self, backoff: Backoff) -> float:
+        """Return how long to wait before trying again."""
+        return backoff.next()
 
 
 class BadRecord(Exception):
@@ -123,6 +132,7 @@ class Database:
 
     lanes = 1
     looks = False  # whether `look` knows
+    driver_errors: tuple[type[Exception], ...] = ()
 
     def __init__(self, dialect: Dialect, *, retry: bool = True) -> None:
         self.dialect = dialect
@@ -204,22 +214,34 @@ class Database:
         """Wait before another try, or until this database is closed."""
         self._closed.wait(seconds)
 
-    def persist(self, work: Callable[[], T]) -> T:
-        """Run `work` until the database answers (EX-42), or until this database is closed."""
+    def persist(self, work: Callable[[], T], *, contends: bool = False) -> T:
+        """Run `work` until the database answers (EX-42), or until this database is closed.
+
+        `contends`: whether `Contended` goes to the caller. A refusal of any other kind is told as a `DBOSException`.
+        """
         backoff = Backoff()
         while True:
             if self._closed.is_set():
                 raise DBOSException("The system database connection was closed by DBOS.destroy()")
             try:
                 return work()
+            except Contended as contended:
+                if contends:
+                    raise
+                self._again(contended, backoff)
             except ConnectionLost as lost:
                 if self._closed.is_set():
                     raise (lost.__cause__ or lost) from None
                 if not self.retries:
                     raise unreachable(lost) from lost
-                seconds = lost.wait_sec(backoff)
-                logger.warning("%s (%s), retrying in %.1f s", lost.what, lost, seconds)
-                self.pause(seconds)
+                self._again(lost, backoff)
+            except self.driver_errors as error:
+                raise DBOSException(f"The system database refuses an operation: {str(error).strip()}") from error
+
+    def _again(self, failure: ConnectionLost | Contended, backoff: Backoff) -> None:
+        seconds = failure.wait_sec(backoff)
+        logger.warning("%s (%s), retrying in %.1f s", failure.what, failure, seconds)
+        self.pause(seconds)
 
     def _read(self, work: Callable[[Session], T]) -> T:
         raise NotImplementedError

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import tuple_row
 
-from .._error import DBOSQueryTimeoutError
+from .._error import DBOSException, DBOSQueryTimeoutError
 from . import faults
 from .address import Address
 from .database import BadRecord, ConnectionLost, Contended, Database, Deadlocked, Kind, Lane, Row, Session, Wire, one
@@ -40,6 +40,7 @@ _STEERED_SETTINGS = (
 _VALUE_STATES = ("22", "23", "54")  # data exceptions, broken constraints, limits
 _CONTENDED_STATES = ("40001", "55P03")
 _DEADLOCK = "40P01"
+_CANCELLED = "57014"
 _RETRIED_STATES = ("25P03",)
 
 
@@ -97,6 +98,7 @@ class PostgresDatabase(Database):
     """A system database on Postgres."""
 
     lanes = 2  # the second lets short records overtake a large batch
+    driver_errors = (psycopg.Error,)
 
     def __init__(
         self,
@@ -129,8 +131,10 @@ class PostgresDatabase(Database):
 
         try:
             return self.transact(limited)
-        except psycopg.errors.QueryCanceled as error:
-            raise DBOSQueryTimeoutError(limit_ms / 1000) from error
+        except DBOSException as error:
+            if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+                raise DBOSQueryTimeoutError(limit_ms / 1000) from error.__cause__
+            raise
 
     def seek(self, work: Callable[[Session], T]) -> T:
         """Run a read on a connection whose plans go by indexes."""
@@ -145,7 +149,7 @@ class PostgresDatabase(Database):
             faults.reach("after commit")
             return result
 
-        return self.persist(once)
+        return self.persist(once, contends=True)
 
     def _steer(self, work: Callable[[Session], T], *, alone: bool) -> T:
         """Work on a connection of the services' own, outside the pool: waiting readers never hold up claims (IDX-2)."""
@@ -387,7 +391,9 @@ class PostgresLane:
         message = result.error_message.decode(errors="replace").strip()
         if state == _DEADLOCK:
             raise Deadlocked(message)
-        if self._pgconn.status != pq.ConnStatus.OK or _is_retried(state):
+        # Only a record can be bad for good: a batch that was in somebody's way, or was cancelled, is written again.
+        passing = _is_retried(state) or state in _CONTENDED_STATES or state == _CANCELLED
+        if self._pgconn.status != pq.ConnStatus.OK or passing:
             raise ConnectionLost(message or "the server closed the connection")
         raise BadRecord(message, of_value=state[:2] in _VALUE_STATES)
 
@@ -434,7 +440,7 @@ def _readable(raw: psycopg.Connection[Row]) -> bool:
 
 
 def _is_retried(state: str) -> bool:
-    return state in _RETRIED_STATES or (state.startswith(_RETRIED_CLASSES) and state != "57014")
+    return state in _RETRIED_STATES or (state.startswith(_RETRIED_CLASSES) and state != _CANCELLED)
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class SqliteDatabase(Database):
     """A system database in a SQLite file."""
 
     looks = True
+    driver_errors = (sqlite3.Error,)
 
     def __init__(self, path: str, *, engine: Any = None, retry: bool = True, create: bool = True) -> None:
         super().__init__(Dialect("sqlite", None), retry=retry)
@@ -177,7 +178,8 @@ class SqliteDatabase(Database):
 
     def _keep(self, reader: sqlite3.Connection) -> None:
         with self._readers_lock:
-            keep = not self.closed
+            # One left in a transaction, because even its end failed, would show an old state for ever.
+            keep = not (self.closed or reader.in_transaction)
             if keep:
                 self._readers.append(reader)
         if not keep:
@@ -337,5 +339,5 @@ def _adapted(value: Any) -> Any:
 
 def _lost(error: sqlite3.OperationalError) -> Exception:
     """Name a failure that repeating may cure in the store's words (EX-42)."""
-    curable = any(word in str(error) for word in ("locked", "busy", "full"))
+    curable = any(word in str(error) for word in ("locked", "busy", "full", "disk I/O error"))
     return ConnectionLost(str(error)) if curable else error

@@ -1,0 +1,21 @@
+"""A share of the statement campaign: whatever fails at the n-th statement or commit, nobody notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from statements import run
+
+# Each seed strikes at other points, so a series of runs comes to all of them.
+SHARE = 0.03
+SEED = 20260
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.rules("EX-42")
+@pytest.mark.parametrize("colour", ["blocking", "looping"])
+def test_a_statement_or_commit_that_fails_is_not_noticed(db: Any, colour: str) -> None:
+    campaign = run(db.url, colour, seed=SEED, share=SHARE)
+    assert not campaign.broken, "\n".join(campaign.broken)
+    assert campaign.fired.total() > 50, "VOID: too few faults fired"
