@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dbos._model.queue import QueueSettings, Rate
-from dbos._store import claims, delays, partitions, pulse
+from dbos._store import adoption, claims, delays, partitions, pulse, workflows
 from dbos._store.claims import Claimant
 from dbos._store.database import Contended, Database
 from dbos._store.opening import Opening, open_database
@@ -36,6 +36,7 @@ EVERYTHING: dict[str, Any] = {
     "period": 1000,
     "now": 1,
     "anybodys": False,
+    "incarnation": "i",
 }
 
 
@@ -88,6 +89,7 @@ STATEMENTS = {
     "these": claims._TAKE_THESE,
     "pick": partitions._PICK,
     "pulse": pulse._PULSE,
+    "adoption": adoption._PUT_BACK,
 }
 
 
@@ -98,6 +100,8 @@ def test_no_claim_scans_the_table(opened, name):
     assert "Seq Scan on workflow_status" not in text, text
     for line in text.splitlines():
         assert line.strip() not in ("SCAN x", "SCAN w", "SCAN workflow_status"), text
+    if name == "adoption":
+        assert "idx_workflow_status_pending" in text, text
     if name in ("open", "shared"):
         assert "idx_workflow_status_in_flight_v2" in text, text
     if name == "pick":
@@ -129,6 +133,17 @@ def test_a_rate_tells_when_it_refills(opened):
     first, second = opened.transact(take), opened.transact(take)
     assert (len(first.rows), first.refill_in_ms, second.rows) == (2, 60_000, [])
     assert 50_000 < second.refill_in_ms <= 60_000
+
+
+@pytest.mark.rules("RV-32", "ST-25")
+@pytest.mark.parametrize(("status", "attempts", "gives_up"), [("PENDING", 6, 1), ("PENDING", 5, 0), ("ENQUEUED", 6, 0)])
+def test_a_run_that_was_resumed_meanwhile_is_not_given_up(opened, db, status, attempts, gives_up):
+    db.execute(
+        "update {workflow_status} set status = ?, recovery_attempts = ? where workflow_uuid = 'w8'", status, attempts
+    )
+    assert opened.transact(lambda session: workflows.dead_letter(session, "w8", 6)) == gives_up
+    (row,) = db.rows("select status from {workflow_status} where workflow_uuid = 'w8'")
+    assert row["status"] == ("MAX_RECOVERY_ATTEMPTS_EXCEEDED" if gives_up else status)
 
 
 @pytest.mark.rules("FT-8", "RV-46")

@@ -20,6 +20,24 @@ _OF_DEAD = f"""
 """
 
 
+# The status and the owner are checked again where the row is locked: a run that ended meanwhile stays as it is.
+# The coalesce keeps Postgres from walking all pending runs again instead of looking each up by its key.
+_PUT_BACK = f"""
+update {{workflow_status}} as w
+   set status = 'ENQUEUED', owner_xid = null, started_at_epoch_ms = null, updated_at = {{now_ms}},
+       queue_name = coalesce(queue_name, :queue)
+ where w.workflow_uuid {{any_of}}
+       select w.workflow_uuid
+         from {{workflow_status}} w
+        where w.status = 'PENDING' and {_OF_DEAD}
+        order by w.created_at
+        limit :limit
+        {{skip_locked:w}} {{end_any}}
+   and coalesce(w.status, '') = 'PENDING' and {_OF_DEAD}
+returning workflow_uuid
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Adopted:
     """What an adoption came to: the runs it put back, and whether the dead lease has none left."""
@@ -51,23 +69,8 @@ def adopt(session: Session, incarnation: str, queue_name: str, limit: int, *, en
         "version": version,
         "application": application_name,
     }
-    # The status and the owner are checked again where the row is locked: a run that ended meanwhile stays as it is.
-    # The coalesce keeps Postgres from walking all pending runs again instead of looking each up by its key.
     rows = session.rows(
-        f"""
-        update {{workflow_status}} as w
-           set status = 'ENQUEUED', owner_xid = null, started_at_epoch_ms = null, updated_at = {{now_ms}},
-               queue_name = coalesce(queue_name, :queue)
-         where w.workflow_uuid {{any_of}}
-               select w.workflow_uuid
-                 from {{workflow_status}} w
-                where w.status = 'PENDING' and {_OF_DEAD}
-                order by w.created_at
-                limit :limit
-                {{skip_locked:w}} {{end_any}}
-           and coalesce(w.status, '') = 'PENDING' and {_OF_DEAD}
-        returning workflow_uuid
-        """,
+        _PUT_BACK,
         **whose,
         queue=queue_name,
         limit=limit,
