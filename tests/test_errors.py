@@ -104,7 +104,7 @@ def test_only_the_internal_ones_escape_except_exception(name, fields, code):
     assert issubclass(cls, Exception) is (name not in INTERNAL)
 
 
-@pytest.mark.rules("ERR-2")
+@pytest.mark.rules("ERR-2", "EXC-1")
 @each_class
 def test_pickling_keeps_everything(name, fields, code):
     raised = built(name, fields)
@@ -128,7 +128,7 @@ def test_pickling_keeps_the_errors_of_failed_attempts():
     assert [repr(one) for one in again.errors] == ["ValueError('first')", "KeyError('second')"]
 
 
-@pytest.mark.rules("ERR-1", "ERR-3")
+@pytest.mark.rules("ERR-1", "ERR-3", "EXC-1")
 @pytest.mark.parametrize("root", [error.DBOSException, error.DBOSBaseException])
 def test_the_roots_have_an_optional_code(root):
     plain, coded = root("why"), root("why", 99)

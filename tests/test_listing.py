@@ -35,7 +35,7 @@ async def listed(face, **filters):
     return sorted(row.workflow_id for row in await face.dbos.list_workflows(**filters))
 
 
-@pytest.mark.rules("INS-4")
+@pytest.mark.rules("INS-4", "MET-2")
 @pytest.mark.parametrize(
     ("column", "lower", "upper"),
     [
@@ -54,7 +54,7 @@ async def test_bounds_of_time_are_inclusive_and_cut_to_milliseconds(launch, db, 
     assert await listed(face, **{lower: within, upper: within}) == ["+0"]
 
 
-@pytest.mark.rules("INS-4")
+@pytest.mark.rules("INS-4", "MET-2")
 async def test_a_time_without_an_offset_is_local_and_one_with_is_not(launch, db, face):
     launch()
     add(db, "noon")
@@ -64,7 +64,7 @@ async def test_a_time_without_an_offset_is_local_and_one_with_is_not(launch, db,
         assert await listed(face, start_time=text, end_time=text) == ["noon"]
 
 
-@pytest.mark.rules("INS-4")
+@pytest.mark.rules("INS-4", "MET-2")
 @pytest.mark.parametrize("name", ["start_time", "end_time", "completed_after", "dequeued_before"])
 async def test_a_malformed_time_is_refused(launch, face, name):
     launch()
@@ -72,7 +72,7 @@ async def test_a_malformed_time_is_refused(launch, face, name):
         await face.dbos.list_workflows(**{name: "yesterday"})
 
 
-@pytest.mark.rules("INS-8", "INS-9")
+@pytest.mark.rules("INS-8", "INS-9", "MET-2")
 async def test_queued_workflows_are_those_that_wait_or_run_unless_a_status_is_given(launch, db, face):
     launch()
     DBOS.destroy()  # nothing is to claim the rows
@@ -114,7 +114,7 @@ async def test_the_step_of_listing_queued_workflows_has_its_own_name(launch, db,
     assert step["function_name"] == "DBOS.listQueuedWorkflows"
 
 
-@pytest.mark.rules("INS-10")
+@pytest.mark.rules("INS-10", "MET-2")
 @pytest.mark.parametrize(
     ("wanted", "matches"),
     [
@@ -141,7 +141,7 @@ async def test_attributes_match_by_containment(launch, db, face, wanted, matches
     assert await listed(face, attributes=wanted) == (["with"] if matches else [])
 
 
-@pytest.mark.rules("INS-10")
+@pytest.mark.rules("INS-10", "MET-2")
 async def test_no_attributes_are_no_condition(launch, db, face):
     launch()
     add(db, "plain")

@@ -6,6 +6,8 @@ import base64
 import logging
 import pickle
 import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TimedOut
 from typing import Any
 
 import psycopg
@@ -255,7 +257,7 @@ async def test_a_listing_shows_own_and_unclaimed_workflows(launch, db, face):
     assert {status.workflow_id for status in await face.dbos.list_workflows()} == {"of-testapp", "of-None"}
 
 
-@pytest.mark.rules("INS-12", "CFG-36")
+@pytest.mark.rules("INS-12", "CFG-36", "MET-3")
 async def test_a_listing_that_takes_too_long_is_given_up(launch, db, face):
     if db.dialect != "postgres":
         pytest.skip("a file has no statement timeout")
@@ -265,6 +267,20 @@ async def test_a_listing_that_takes_too_long_is_given_up(launch, db, face):
         with pytest.raises(dbos_error.DBOSQueryTimeoutError) as caught:
             await face.dbos.list_workflows()
     assert caught.value.timeout_seconds == 0.2
+
+
+@pytest.mark.rules("INS-12", "MET-3")
+def test_what_explicit_ids_bound_may_take_its_time(launch, db):
+    if db.dialect != "postgres":
+        pytest.skip("a file has no statement timeout")
+    dbos = launch(observability_query_timeout_sec=0.05)
+    with ThreadPoolExecutor(1) as thread:
+        with psycopg.connect(db.url) as other:
+            other.execute("lock table dbos.workflow_status in access exclusive mode")
+            listing = thread.submit(dbos.list_workflows, workflow_ids=["w"])
+            with pytest.raises(TimedOut):
+                listing.result(timeout=0.3)
+        assert listing.result(timeout=30) == []
 
 
 @pytest.mark.rules("INS-2")

@@ -114,7 +114,9 @@ async def _list(node: Node, io: Io, step_name: str, given: Mapping[str, Any]) ->
     wanted = folded(node, given, scope=not given["workflow_ids"])
 
     async def work() -> list[WorkflowStatus]:
-        rows = await io.query(node.database.observe, lambda session: search.workflows(session, wanted))
+        # What explicit ids bound is not given up for taking long (MET-3).
+        read = node.database.read if given["workflow_ids"] else node.database.observe
+        rows = await io.query(read, lambda session: search.workflows(session, wanted))
         return [workflow_status(node.codec, row) for row in rows]
 
     return await operation(node, io, step_name, work)
