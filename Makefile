@@ -7,7 +7,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem torture check rules bench stubs parity format coverage clean
+.PHONY: help demo test test-ecosystem torture check docs rules bench stubs parity format coverage clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -24,6 +24,11 @@ $(VENV)/.base: pyproject.toml
 $(VENV)/.dev: $(VENV)/.base
 	@echo "Installing what tests and checks need into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	@echo "Installing what the documentation needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 .venv-upstream/.done: benchmarks/upstream.txt
@@ -61,6 +66,9 @@ check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/sizes.py
 	$(BIN)/python tools/stubs.py --check
+
+docs: $(VENV)/.docs ## Build the documentation into build/site, links checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 rules: ## Show which rules of docs/contract/ a test proves
 	@$(PYTHON) tools/rules.py
