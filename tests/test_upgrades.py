@@ -209,17 +209,19 @@ async def test_no_pass_is_made_after_destroy(launch, db, face):
 
 @pytest.mark.rules("AUP-6", "MGT-40", "MGT-40a")
 async def test_an_execution_whose_run_was_upgraded_can_record_nothing_more(launch, db, face):
-    gate, recorded = Gate(), []
+    gate, ended = Gate(), []
 
     @face.step()
     async def step() -> str:
-        recorded.append(DBOS.application_version)
         return str(DBOS.application_version)
 
     @face.workflow(name="w")
     async def program() -> str:
         await gate.wait()
-        return await step()
+        try:
+            return await step()
+        finally:
+            ended.append(True)
 
     launch(application_version="v1", auto_upgrade=True, **SOON)
     with SetWorkflowID("run"):
@@ -230,7 +232,7 @@ async def test_an_execution_whose_run_was_upgraded_can_record_nothing_more(launc
     await until(lambda: version_of(db, "run") == "v2")
     assert (workflow_row(db, "run")["status"], workflow_row(db, "run")["owner_xid"]) == ("ENQUEUED", None)
     gate.open()
-    await until(lambda: recorded)
+    await until(lambda: ended)  # before its step or after it: when it learns that it lost the run
     DBOS.destroy()
     assert step_names(db, "run") == []
     assert status_of(db, "run") == "ENQUEUED"
