@@ -285,3 +285,23 @@ def test_a_full_backlog_makes_writers_wait(database: Database, monkeypatch: pyte
             assert journal.room() is None
     finally:
         journal.stop()
+
+
+def test_a_thread_that_is_ended_while_it_commits_holds_up_nobody(
+    db: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no Exception ends the thread that commits; the lane and the turn are free for others all the same."""
+    broken = journal.append(START, start("ended"), judge_start)
+
+    def end(_lane: Lane | None, _batch: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "_write", end)
+        with pytest.raises(KeyboardInterrupt):
+            broken.wait()
+    with pytest.raises(DBOSException, match="ended"):
+        broken.result()
+    later = journal.append(START, start("later"), judge_start)
+    assert later.wait(10)
+    assert db.rows("select workflow_uuid from {workflow_status}") == [{"workflow_uuid": "later"}]

@@ -56,6 +56,10 @@ class Contended(Exception):
         return backoff.next()
 
 
+class Refused(DBOSException):
+    """The database refuses an operation for a reason of its own; the driver's error is the cause."""
+
+
 class BadRecord(Exception):
     """The database refuses the batch, which was rolled back: for a value in it, or for a reason of its own."""
 
@@ -217,7 +221,7 @@ class Database:
     def persist(self, work: Callable[[], T], *, contends: bool = False) -> T:
         """Run `work` until the database answers (EX-42), or until this database is closed.
 
-        `contends`: whether `Contended` goes to the caller. A refusal of any other kind is told as a `DBOSException`.
+        `contends`: whether `Contended` goes to the caller. What the driver raises beyond that is `Refused`.
         """
         backoff = Backoff()
         while True:
@@ -236,7 +240,7 @@ class Database:
                     raise unreachable(lost) from lost
                 self._again(lost, backoff)
             except self.driver_errors as error:
-                raise DBOSException(f"The system database refuses an operation: {str(error).strip()}") from error
+                raise Refused(f"The system database refuses an operation: {str(error).strip()}") from error
 
     def _again(self, failure: ConnectionLost | Contended, backoff: Backoff) -> None:
         seconds = failure.wait_sec(backoff)

@@ -209,7 +209,20 @@ class Journal:
 
     def _commit_on(self, lane: Lane | None, batch: list[Entry[Any]]) -> None:
         """Write a batch on a lane (None: a new one), give the lane back, settle and wake."""
-        lane, refused = self._persist(lane, batch)
+        left: Lane | None = None
+        try:
+            left, refused = self._persist(lane, batch)
+        finally:  # also when the thread is being ended: others must go on committing
+            room = self._give_back(left, batch)
+        self._judge(refused)
+        for ticket in room:
+            ticket.settle(None)
+        wake(batch)
+        if room:
+            wake(room)
+
+    def _give_back(self, lane: Lane | None, batch: list[Entry[Any]]) -> list[Ticket[None]]:
+        """Give a lane back (None: it was lost), and see that what is pending is taken up; return who waits for room."""
         with self._lock:
             self._short_commits -= len(batch) < LONG_BATCH_RECORDS
             if lane is None or self._ended:
@@ -223,12 +236,7 @@ class Journal:
             leaving.close()  # an abandoned thread committed beyond the end
         if pending:
             self.poke()
-        self._judge(refused)
-        for ticket in room:
-            ticket.settle(None)
-        wake(batch)
-        if room:
-            wake(room)
+        return room
 
     def _persist(self, lane: Lane | None, batch: list[Entry[Any]]) -> tuple[Lane | None, list[Entry[Any]]]:
         """Write a batch, through lost connections, until every entry took, failed or was refused.
@@ -259,12 +267,12 @@ class Journal:
                 # A defect or a database out of order (disk full, tables gone): the waiters must learn of it.
                 for entry in batch:
                     entry.fail(_refused(entry, error))
+                if lane is not None:
+                    lane.close()
                 if not isinstance(error, Exception):
                     wake(batch)
                     raise
                 logger.exception("The journal could not write %d records", len(batch))
-                if lane is not None:
-                    lane.close()
                 return None, []
 
     def _write(self, lane: Lane, batch: list[Entry[Any]]) -> list[Entry[Any]]:

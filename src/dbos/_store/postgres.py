@@ -19,10 +19,23 @@ import psycopg
 from psycopg import pq
 from psycopg.rows import tuple_row
 
-from .._error import DBOSException, DBOSQueryTimeoutError
+from .._error import DBOSQueryTimeoutError
 from . import faults
 from .address import Address
-from .database import BadRecord, ConnectionLost, Contended, Database, Deadlocked, Kind, Lane, Row, Session, Wire, one
+from .database import (
+    BadRecord,
+    ConnectionLost,
+    Contended,
+    Database,
+    Deadlocked,
+    Kind,
+    Lane,
+    Refused,
+    Row,
+    Session,
+    Wire,
+    one,
+)
 from .listening import PostgresWire
 from .sql import Dialect, Spread, column_types, field_values, json_bytes
 
@@ -131,7 +144,7 @@ class PostgresDatabase(Database):
 
         try:
             return self.transact(limited)
-        except DBOSException as error:
+        except Refused as error:
             if isinstance(error.__cause__, psycopg.errors.QueryCanceled):
                 raise DBOSQueryTimeoutError(limit_ms / 1000) from error.__cause__
             raise

@@ -13,6 +13,7 @@ import click
 
 from .._error import DBOSException
 from .._store.address import parse
+from .._store.database import Refused
 from .settings import Target
 
 _NO_TABLES = re.compile(r'no such table|relation "[^"]*" does not exist|schema "[^"]*" does not exist')
@@ -26,7 +27,7 @@ _PREFIX = re.compile(
 def explained(error: BaseException, target: Target | None) -> str:
     """Return one message, without a driver's class names, SQL or passwords."""
     url = _url(target)
-    cause = getattr(error, "orig", None) or error
+    cause = getattr(error, "orig", None) or (error.__cause__ if isinstance(error, Refused) else None) or error
     if isinstance(cause, DBOSException | ValueError) or type(cause).__module__.startswith("dbos."):
         return str(cause)  # our own words, which hold no password
     if _from_driver(cause):
