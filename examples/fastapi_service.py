@@ -20,6 +20,8 @@ from fastapi import FastAPI, HTTPException
 from dbos import DBOS, DBOSConfig
 
 app = FastAPI()
+# Read here: a workflow reads no environment, which may differ where it is recovered.
+PACKING_SEC = float(os.environ.get("PACKING_SEC", "5"))
 config: DBOSConfig = {"name": "fastapi-service"}
 if url := os.environ.get("DBOS_SYSTEM_DATABASE_URL"):
     config["system_database_url"] = url
@@ -44,7 +46,7 @@ async def order(item: str) -> str:
     await DBOS.set_event_async("progress", "charging")
     receipt = charge(item)
     await DBOS.set_event_async("progress", "packing")
-    await DBOS.sleep_async(float(os.environ.get("PACKING_SEC", "5")))
+    await DBOS.sleep_async(PACKING_SEC)
     ship(item)
     await DBOS.set_event_async("progress", "shipped")
     return receipt

@@ -30,6 +30,8 @@ async function start() {
 </script>"""
 
 app = FastAPI()
+# Read here: a workflow reads no environment, which may differ where it is recovered.
+PART_SEC = float(os.environ.get("PART_SEC", "0.5"))
 config: DBOSConfig = {"name": "progress-stream"}
 if url := os.environ.get("DBOS_SYSTEM_DATABASE_URL"):
     config["system_database_url"] = url
@@ -49,7 +51,7 @@ async def job() -> int:
     for part in range(10):
         done = crunch(part)
         await DBOS.write_stream_async("progress", {"done": done})
-        await DBOS.sleep_async(float(os.environ.get("PART_SEC", "0.5")))
+        await DBOS.sleep_async(PART_SEC)
     await DBOS.close_stream_async("progress")
     return done
 

@@ -34,7 +34,7 @@ IDS = [" ".join(path) or "dbos" for path, _ in ALL]
 @pytest.mark.rules("CLI-1", "CLI-2", "CLI-3")
 def test_which_commands_there_are():
     assert [name for name in IDS if " " not in name][1:] == [
-        "version", "start", "init", "migrate", "reset", "rename-application", "completion",
+        "version", "start", "init", "migrate", "reset", "rename-application", "lint", "completion",
         "workflow", "queue", "schedule", "executor", "postgres",
     ]  # fmt: skip
     below = [name.removeprefix("workflow ") for name in IDS if name.startswith("workflow ")]

@@ -20,6 +20,7 @@ COMMANDS = {
     "migrate": "dbos.cli.migrate",
     "reset": "dbos.cli.reset",
     "rename-application": "dbos.cli.rename",
+    "lint": "dbos.cli.lint",
     "completion": "dbos.cli.completion",
     "workflow": "dbos.cli.workflows",
     "queue": "dbos.cli.queues",

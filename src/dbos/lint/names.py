@@ -1,0 +1,128 @@
+"""What a name means in a piece of syntax: imports, assignments and parameters by scope.
+
+A meaning is a dotted path from an absolute module: `from dbos import DBOS as D` makes `D.step` mean `dbos.DBOS.step`.
+A call's value is the meaning of what is called followed by `()`. A name bound to anything else means nothing, so that
+a parameter called `random` is not taken for the module.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+
+
+def inside(node: ast.AST, *, lambdas: bool = True) -> Iterator[ast.AST]:
+    """Walk what runs when a body runs, in the order of the source: not the bodies of functions and classes in it."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if isinstance(child, ast.Lambda) and not lambdas:
+            continue
+        yield from inside(child, lambdas=lambdas)
+
+
+def parameters(node: Function | ast.Lambda) -> list[ast.arg]:
+    """Return a function's parameters of all kinds."""
+    given = node.args
+    found = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    return found + [one for one in (given.vararg, given.kwarg) if one]
+
+
+class Scope:
+    """The names of a module, a class or a function, and of what encloses it."""
+
+    def __init__(self, node: ast.AST, path: str, outer: Scope | None, package: str) -> None:
+        """Read the names that a body binds; `path` is its own dotted path."""
+        self.node, self.path, self.outer, self.package = node, path, outer, package
+        self.names: dict[str, str | None] = {}
+        self.outer_names: set[str] = set()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            for one in parameters(node):
+                self.names[one.arg] = None
+            self._name_the_receiver(node)
+        for found in inside(node, lambdas=False):
+            self._read(found)
+
+    def _name_the_receiver(self, node: Function | ast.Lambda) -> None:
+        outer = self.outer
+        if outer and isinstance(outer.node, ast.ClassDef) and not isinstance(node, ast.Lambda):
+            first = [*node.args.posonlyargs, *node.args.args][:1]
+            static = any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in node.decorator_list)
+            if first and not static:
+                self.names[first[0].arg] = outer.path
+
+    def _read(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                self.names[one.asname or one.name.partition(".")[0]] = (
+                    one.name if one.asname else one.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            origin = self._origin(node)
+            for one in node.names:
+                self.names[one.asname or one.name] = f"{origin}.{one.name}"
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            self.names[node.name] = f"{self.path}.{node.name}"
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            self.outer_names.update(node.names)
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._assign(target, node.value)
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
+            self._assign(node.target, node.value)
+        elif isinstance(node, ast.withitem) and node.optional_vars:
+            self._assign(node.optional_vars, node.context_expr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            self.names.setdefault(node.id, None)
+
+    def _origin(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = self.package.split(".")
+        parts = parts[: len(parts) - node.level + 1]
+        return ".".join([*parts, *([node.module] if node.module else [])])
+
+    def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
+        if not isinstance(target, ast.Name):
+            return
+        meaning = self.meaning(value) if value is not None else None
+        if meaning is not None and meaning != target.id:
+            self.names[target.id] = meaning
+        elif target.id not in self.names:
+            self.names[target.id] = None
+
+    def lookup(self, name: str) -> str | None:
+        """Return what a name means here; a builtin means itself."""
+        scope: Scope | None = self
+        while scope:
+            # A class's names are not seen from its methods.
+            visible = scope is self or not isinstance(scope.node, ast.ClassDef)
+            if visible and name in scope.names and name not in scope.outer_names:
+                return scope.names[name]
+            scope = scope.outer
+        return name
+
+    def meaning(self, node: ast.expr | None) -> str | None:
+        """Return what an expression means, None when it is nothing known."""
+        if isinstance(node, ast.Name):
+            return self.lookup(node.id)
+        if isinstance(node, ast.Attribute):
+            value = self.meaning(node.value)
+            return value and canonical(f"{value}.{node.attr}")
+        if isinstance(node, ast.Call):
+            value = self.meaning(node.func)
+            return value and canonical(f"{value}()")
+        if isinstance(node, ast.Await):
+            return self.meaning(node.value)
+        return None
+
+
+def canonical(meaning: str) -> str:
+    """Give an instance of `DBOS` the name of the class: their methods are the same."""
+    if meaning.startswith("dbos.DBOS()"):
+        return "dbos.DBOS" + meaning.removeprefix("dbos.DBOS()")
+    return meaning

@@ -1,0 +1,264 @@
+"""A program as its syntax: modules, functions, what each of them is to DBOS, and who calls whom.
+
+Nothing is imported or run (SKL-4). Decorators make a function a workflow, a step or a transaction; what is handed to
+`run_step` is a step. Calls are followed into functions of the program that have no decorator that could change them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from .names import Scope, canonical, inside
+
+Kind = Literal["workflow", "step", "transaction", "plain", "opaque"]
+KINDS: dict[str, Kind] = {
+    "dbos.DBOS.workflow": "workflow",
+    "dbos.DBOS.step": "step",
+    "dbos.DBOS.transaction": "transaction",
+}
+# Decorators that leave a function what it is.
+HARMLESS = {"staticmethod", "classmethod", "property", "functools.cache", "functools.lru_cache", "functools.wraps"}
+# Where the function stands among the arguments of what runs it as a step.
+STEP_RUNNERS = {"dbos.DBOS.run_step": 1, "dbos.DBOS.run_step_async": 1}
+
+
+@dataclass(eq=False, slots=True)
+class Body:
+    """Code that runs as one: a function, or the top level of a module."""
+
+    module: Module
+    node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
+    scope: Scope
+    kind: Kind
+    owner: ast.ClassDef | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that messages call it by."""
+        return self.scope.path.removeprefix(self.module.name + ".")
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is a coroutine function."""
+        return isinstance(self.node, ast.AsyncFunctionDef)
+
+    def nodes(self) -> Iterator[ast.AST]:
+        """Walk what runs when it runs; not what it hands to `run_step`, which is a step."""
+        parts = self.node.body
+        for part in parts:
+            yield part
+            if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield from self._below(part)
+
+    def _below(self, node: ast.AST) -> Iterator[ast.AST]:
+        step = self._lambda_that_is_a_step(node)
+        for child in ast.iter_child_nodes(node):
+            yield child
+            if child is not step and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield from self._below(child)
+
+    def _lambda_that_is_a_step(self, node: ast.AST) -> ast.expr | None:
+        if isinstance(node, ast.Call):
+            place = STEP_RUNNERS.get(self.scope.meaning(node.func) or "")
+            if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Lambda):
+                return node.args[place]
+        return None
+
+    def calls(self) -> Iterator[tuple[ast.Call, str]]:
+        """Return the calls whose target means something, and what it means."""
+        for node in self.nodes():
+            if isinstance(node, ast.Call):
+                meaning = self.module.program.resolve(self.scope.meaning(node.func))
+                if meaning is not None:
+                    yield node, meaning
+
+
+@dataclass(eq=False)
+class Module:
+    """A file of the program; `reported` is false for one that was only read to follow calls."""
+
+    program: Program
+    path: Path
+    shown: str
+    name: str
+    package: str
+    source: str
+    tree: ast.Module
+    reported: bool
+    bodies: dict[str, Body] = field(default_factory=dict)
+    classes: dict[str, tuple[ast.ClassDef, Scope]] = field(default_factory=dict)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the source."""
+        return self.source.splitlines()
+
+    @cached_property
+    def top(self) -> Body:
+        """The top level, which runs when the module is imported."""
+        return Body(self, self.tree, Scope(self.tree, self.name, None, self.package), "plain")
+
+    def read(self) -> None:
+        """Find the functions and classes."""
+        self._read(self.tree, self.top.scope, None)
+
+    def _read(self, node: ast.AST, scope: Scope, owner: ast.ClassDef | None) -> None:
+        for child in inside(node):
+            if isinstance(child, ast.ClassDef):
+                below = Scope(child, f"{scope.path}.{child.name}", scope, self.package)
+                self.classes[below.path] = (child, below)
+                self._read(child, below, child)
+            elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                below = Scope(child, f"{scope.path}.{child.name}", scope, self.package)
+                kind = self._kind(child, scope)
+                self.bodies[below.path] = Body(self, child, below, kind, owner)
+                self._read(child, below, None)
+
+    def _kind(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Kind:
+        meanings = [decorator_of(one, scope) for one in node.decorator_list]
+        for meaning in meanings:
+            if meaning in KINDS:
+                return KINDS[meaning]
+        if any((one or "").rpartition(".")[2] in ("transaction", "step", "workflow") for one in meanings):
+            return "transaction"  # of a datasource
+        return "plain" if all(one in HARMLESS for one in meanings) else "opaque"
+
+
+def decorator_of(node: ast.expr, scope: Scope) -> str | None:
+    """Return what a decorator means, called or not, and bound to a name or not."""
+    meaning = scope.meaning(node)
+    if meaning is None:
+        return node.attr if isinstance(node, ast.Attribute) else None
+    return meaning.removesuffix("()")
+
+
+class Program:
+    """All modules that were read."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.modules: dict[str, Module] = {}
+
+    def add(self, path: Path, shown: str, name: str, source: str, *, reported: bool = True) -> Module:
+        """Read a module's source; raises `SyntaxError`."""
+        tree = ast.parse(source, filename=str(path))
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        while name in self.modules:
+            name += "'"  # two scripts of the same name
+        module = Module(self, path, shown, name, package, source, tree, reported)
+        self.modules[name] = module
+        module.read()
+        return module
+
+    def resolve(self, meaning: str | None) -> str | None:
+        """Follow names that a module of the program imported or bound, to where they come from."""
+        for _ in range(8):
+            found = meaning and self._one_step(meaning)
+            if not found or found == meaning:
+                return meaning
+            meaning = found
+        return meaning
+
+    def _one_step(self, meaning: str) -> str | None:
+        parts = meaning.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            module = self.modules.get(".".join(parts[:length]))
+            if module is None:
+                continue
+            called = parts[length].endswith("()")
+            name = parts[length].removesuffix("()")
+            bound = module.top.scope.names.get(name)
+            if bound is None:
+                return None
+            return canonical(".".join([bound + "()" * called, *parts[length + 1 :]]))
+        return None
+
+    @cached_property
+    def _bodies(self) -> dict[str, Body]:
+        return {path: body for module in self.modules.values() for path, body in module.bodies.items()}
+
+    @cached_property
+    def classes(self) -> dict[str, tuple[ast.ClassDef, Scope]]:
+        """The classes by their dotted paths."""
+        return {path: found for module in self.modules.values() for path, found in module.classes.items()}
+
+    def body(self, meaning: str | None) -> Body | None:
+        """Return the function that a meaning is; a method is looked for in base classes too."""
+        meaning = self.resolve(meaning)
+        if meaning is None:
+            return None
+        found = self._bodies.get(meaning)
+        if found is None and "." in meaning:
+            owner, _, name = meaning.rpartition(".")
+            owner = owner.removesuffix("()")
+            if owner in self.classes:
+                found = self._bodies.get(f"{owner}.{name}")
+                node, scope = self.classes[owner]
+                for base in [] if found else node.bases:
+                    path = self.resolve(scope.outer.meaning(base) if scope.outer else None)
+                    if path and path != owner:
+                        found = found or self.body(f"{path}.{name}")
+        return found
+
+    def all_bodies(self) -> Iterator[Body]:
+        """Return every body: the top levels, then the functions."""
+        for module in self.modules.values():
+            yield module.top
+            yield from module.bodies.values()
+
+    def reported(self) -> Iterator[Body]:
+        """Return the bodies of the modules that are to be judged."""
+        return (one for one in self.all_bodies() if one.module.reported)
+
+    @cached_property
+    def workflow_code(self) -> dict[Body, Body]:
+        """What runs in workflow code, and a workflow it runs for."""
+        return self.reached(one for one in self._bodies.values() if one.kind == "workflow")
+
+    @cached_property
+    def step_code(self) -> dict[Body, Body]:
+        """What runs in steps and transactions, and a step it runs for."""
+        steps = [one for one in self._bodies.values() if one.kind in ("step", "transaction")]
+        return self.reached([*steps, *self._inline_steps()])
+
+    def _inline_steps(self) -> Iterator[Body]:
+        for body in self.all_bodies():
+            for call, meaning in body.calls():
+                place = STEP_RUNNERS.get(meaning)
+                if place is not None and len(call.args) > place:
+                    target = self.body(body.scope.meaning(call.args[place]))
+                    if target and target.kind == "plain":
+                        yield target
+
+    @cached_property
+    def outside_code(self) -> dict[Body, Body]:
+        """What certainly runs outside workflows: top levels and what only they call."""
+        found = self.reached(module.top for module in self.modules.values())
+        return {
+            body: start
+            for body, start in found.items()
+            if body not in self.workflow_code and body not in self.step_code and body.kind == "plain"
+        }
+
+    def reached(self, starts: Iterable[Body]) -> dict[Body, Body]:
+        """Follow calls from bodies into plain functions; return each with the body that it was reached from."""
+        found = {start: start for start in starts}
+        waiting = list(found)
+        while waiting:
+            body = waiting.pop()
+            for _, meaning in body.calls():
+                target = self.body(meaning)
+                if target and target.kind == "plain" and target not in found:
+                    found[target] = found[body]
+                    waiting.append(target)
+        return found
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """Return a keyword argument."""
+    return next((one.value for one in call.keywords if one.arg == name), None)

@@ -1,0 +1,7 @@
+"""patterns."""
+
+from __future__ import annotations
+
+from ..findings import Rule
+
+RULES: tuple[Rule, ...] = ()
