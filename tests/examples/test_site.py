@@ -64,3 +64,8 @@ def test_the_reference_has_every_public_name() -> None:
 def test_the_blocks_of_the_reference_are_closed(page: str) -> None:
     fences = re.findall(r"^```(\w*)$", reference.pages()[page](), re.MULTILINE)
     assert fences == ["python", ""] * (len(fences) // 2)
+
+
+def test_the_list_for_language_models_has_every_page() -> None:
+    listed = re.findall(r"\]\(([^)]+)\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
