@@ -425,3 +425,24 @@ async def test_attaching_to_an_existing_child_consumes_the_same_ids(launch, db, 
     assert step_names(db, "p") == expected
     await rerun(face, db, "p")
     assert step_names(db, "p") == expected
+
+
+@pytest.mark.rules("CTX-10")
+async def test_a_start_that_replays_takes_the_id_of_its_block(launch, face):
+    @face.workflow()
+    async def child(name: str) -> str:
+        return name
+
+    @face.workflow()
+    async def parent() -> list[str]:
+        with SetWorkflowID("given"):
+            first = await face.start(child, "a")
+            second = await face.start(child, "b")
+        return [first.workflow_id, await first.get_result(), second.workflow_id, await second.get_result()]
+
+    launch()
+    with SetWorkflowID("parent"):
+        assert await parent() == ["given", "a", "parent-2", "b"]
+    with SetWorkflowID("fork"):
+        fork = await face.dbos.fork_workflow("parent", 2)
+    assert await fork.get_result() == ["given", "a", "fork-2", "b"]

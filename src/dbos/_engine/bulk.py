@@ -87,12 +87,12 @@ def _key(one: _Begun) -> str | None:
 def _prepared(node: Runtime, parent: Run | None, wanted: Wanted, step_id: int, created_at_ms: int) -> _Begun:
     """Build a row to be, or attach to the child that an earlier execution of the parent recorded (EX-52)."""
     begun = _Begun(wanted, step_id, node.clock.now_ms())
+    begun.next_id = running.take_next_id(wanted.context, parent)  # also by a start that replays
     if parent is not None:
         attached = running.attached_to(node, parent, step_id, wanted.target)
         if attached is not None:
             begun.workflow_id = attached.workflow_id
             return begun
-    begun.next_id = running.take_next_id(wanted.context, parent)
     begun.start = running.start_of(
         node,
         wanted.target,

@@ -115,13 +115,13 @@ async def begin(
 ) -> Begun:
     """Make a workflow's row durable, once, whoever else wants its id (EX-2, EX-13, EX-51)."""
     started_at_ms = node.clock.now_ms()
+    here = current() or Context()
+    next_id = take_next_id(here, parent)  # also by a start that replays: the next of its block must not get it then
     if parent is not None:
         attached = attached_to(node, parent, step_id, target)
         if attached is not None:
             return attached
         await confirm(node, io, parent)
-    here = current() or Context()
-    next_id = take_next_id(here, parent)
     start = start_of(node, target, here, parent, step_id, queued, assumed_role, next_id, started_at_ms)
     verdict = await write_start(node, io, parent, start)
     if verdict is None:
