@@ -25,6 +25,8 @@ MEMBER = re.compile(r"^    (?:async )?(?:def )?(?P<name>[a-z]\w*)(?:\(| = |: )")
 PRIVATE_SECTION = "what packages built on dbos reach for"
 # Names with pages of their own.
 ELSEWHERE = {"DBOS", "DBOSClient", "error"}
+# Of a signature on one line.
+WIDTH = 80
 ADDRESS = re.compile(r"<([\w.]+\.)?(?P<name>\w+)(\.(?P<member>\w+))?[^<>]*>")
 
 
@@ -155,7 +157,23 @@ def signature(thing: Any) -> str:
         return "(...)"
     shown = re.sub(r": '([^']*)'", r": \1", shown)
     shown = re.sub(r"-> '([^']*)'", r"-> \1", shown)
-    return ADDRESS.sub(plain, shown)
+    return wrapped(ADDRESS.sub(plain, shown))
+
+
+def wrapped(shown: str) -> str:
+    """Put each parameter of a long signature on a line of its own."""
+    if len(shown) <= WIDTH:
+        return shown
+    parts, depth, begin = [], 0, 1
+    for position, letter in enumerate(shown):
+        depth += (letter in "([{") - (letter in ")]}")
+        if (letter == "," and depth == 1) or (letter == ")" and depth == 0):
+            parts.append(shown[begin:position].strip())
+            begin = position + 1
+        if depth == 0:
+            break
+    lines = "".join(f"    {part},\n" for part in parts)
+    return f"(\n{lines}){shown[begin:]}"
 
 
 def plain(match: re.Match[str]) -> str:

@@ -69,3 +69,16 @@ def test_the_blocks_of_the_reference_are_closed(page: str) -> None:
 def test_the_list_for_language_models_has_every_page() -> None:
     listed = re.findall(r"\]\(([^)]+)\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
     assert sorted(listed) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+
+
+def test_a_long_signature_has_a_line_for_each_parameter() -> None:
+    def long(first: dict[str, tuple[int, ...]], *, second: str = "default", third: list[list[int]]) -> list[str]: ...
+
+    assert reference.signature(long).splitlines() == [
+        "(",
+        "    first: dict[str, tuple[int, ...]],",
+        "    *,",
+        "    second: str = 'default',",
+        "    third: list[list[int]],",
+        ") -> list[str]",
+    ]
