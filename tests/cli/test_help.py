@@ -35,7 +35,7 @@ IDS = [" ".join(path) or "dbos" for path, _ in ALL]
 def test_which_commands_there_are():
     assert [name for name in IDS if " " not in name][1:] == [
         "version", "start", "init", "migrate", "reset", "rename-application", "lint", "completion",
-        "workflow", "queue", "schedule", "executor", "postgres",
+        "workflow", "queue", "schedule", "executor", "postgres", "skill",
     ]  # fmt: skip
     below = [name.removeprefix("workflow ") for name in IDS if name.startswith("workflow ")]
     assert below == [

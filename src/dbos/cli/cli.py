@@ -27,6 +27,7 @@ COMMANDS = {
     "schedule": "dbos.cli.schedules",
     "executor": "dbos.cli.executors",
     "postgres": "dbos.cli.postgres",
+    "skill": "dbos.cli.skill",
 }
 # What other names lead to: the group `versions` is `version`.
 ALIASES = {"versions": "version"}
