@@ -42,7 +42,9 @@ class Scope:
         self.outer_names: set[str] = set()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             for one in parameters(node):
-                self.names[one.arg] = None
+                given = outer.meaning(one.annotation) if outer else None
+                # A parameter that is said to be of a class of dbos is an instance of it.
+                self.names[one.arg] = canonical(f"{given}()") if given and given.startswith("dbos.") else None
             self._name_the_receiver(node)
         for found in inside(node, lambdas=False):
             self._read(found)

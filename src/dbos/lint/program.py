@@ -47,20 +47,29 @@ class Body:
         """Whether it is a coroutine function."""
         return isinstance(self.node, ast.AsyncFunctionDef)
 
-    def nodes(self) -> Iterator[ast.AST]:
+    def decorators(self) -> list[ast.expr]:
+        """Return its decorators, the outermost first."""
+        return [] if isinstance(self.node, ast.Module) else self.node.decorator_list
+
+    def meaning_of_decorator(self, node: ast.expr) -> str:
+        """Return what a decorator means where the function is defined, called or not."""
+        outer = self.scope.outer or self.scope
+        return (self.module.program.resolve(outer.meaning(node)) or "").removesuffix("()")
+
+    def nodes(self, *, lambdas: bool = True) -> Iterator[ast.AST]:
         """Walk what runs when it runs; not what it hands to `run_step`, which is a step."""
-        parts = self.node.body
-        for part in parts:
+        for part in self.node.body:
             yield part
             if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                yield from self._below(part)
+                yield from self._below(part, lambdas)
 
-    def _below(self, node: ast.AST) -> Iterator[ast.AST]:
+    def _below(self, node: ast.AST, lambdas: bool) -> Iterator[ast.AST]:
         step = self._lambda_that_is_a_step(node)
         for child in ast.iter_child_nodes(node):
             yield child
-            if child is not step and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                yield from self._below(child)
+            apart = child is step or (not lambdas and isinstance(child, ast.Lambda))
+            if not apart and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                yield from self._below(child, lambdas)
 
     def _lambda_that_is_a_step(self, node: ast.AST) -> ast.expr | None:
         if isinstance(node, ast.Call):
@@ -69,13 +78,15 @@ class Body:
                 return node.args[place]
         return None
 
-    def calls(self) -> Iterator[tuple[ast.Call, str]]:
+    def meaning(self, node: ast.expr) -> str:
+        """Return what an expression means, through the modules that handed it on; nothing known is ``""``."""
+        return self.module.program.resolve(self.scope.meaning(node)) or ""
+
+    def calls(self, *, lambdas: bool = True) -> Iterator[tuple[ast.Call, str]]:
         """Return the calls whose target means something, and what it means."""
-        for node in self.nodes():
-            if isinstance(node, ast.Call):
-                meaning = self.module.program.resolve(self.scope.meaning(node.func))
-                if meaning is not None:
-                    yield node, meaning
+        for node in self.nodes(lambdas=lambdas):
+            if isinstance(node, ast.Call) and (meaning := self.meaning(node.func)):
+                yield node, meaning
 
 
 @dataclass(eq=False)
@@ -218,18 +229,20 @@ class Program:
     @cached_property
     def workflow_code(self) -> dict[Body, Body]:
         """What runs in workflow code, and a workflow it runs for."""
-        return self.reached(one for one in self._bodies.values() if one.kind == "workflow")
+        workflows = [one for one in self._bodies.values() if one.kind == "workflow"]
+        return self.reached([*workflows, *self._handed_to({"dbos.DBOS.workflow()": 0})])
 
     @cached_property
     def step_code(self) -> dict[Body, Body]:
         """What runs in steps and transactions, and a step it runs for."""
         steps = [one for one in self._bodies.values() if one.kind in ("step", "transaction")]
-        return self.reached([*steps, *self._inline_steps()])
+        return self.reached([*steps, *self._handed_to({"dbos.DBOS.step()": 0, **STEP_RUNNERS})])
 
-    def _inline_steps(self) -> Iterator[Body]:
+    def _handed_to(self, takers: dict[str, int]) -> Iterator[Body]:
+        """Return the functions that are arguments, at their places, of some calls."""
         for body in self.all_bodies():
             for call, meaning in body.calls():
-                place = STEP_RUNNERS.get(meaning)
+                place = takers.get(meaning)
                 if place is not None and len(call.args) > place:
                     target = self.body(body.scope.meaning(call.args[place]))
                     if target and target.kind == "plain":
@@ -262,3 +275,23 @@ class Program:
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
     """Return a keyword argument."""
     return next((one.value for one in call.keywords if one.arg == name), None)
+
+
+def literal(node: ast.expr | None) -> object:
+    """Return the value of a constant expression, None for any other."""
+    try:
+        return None if node is None else ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+
+
+def entries(node: ast.expr | None) -> dict[str, tuple[ast.expr, ast.expr]] | None:
+    """Return keys and values of a display of a dict with literal keys, None for anything else."""
+    if not isinstance(node, ast.Dict):
+        return None
+    found: dict[str, tuple[ast.expr, ast.expr]] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
+            return None
+        found[key.value] = (key, value)
+    return found

@@ -47,8 +47,7 @@ def begin() -> str:
 def no_workflow_calls(program: Program) -> Iterator[Hit]:
     """Find operations of workflows in steps, and calls of workflows."""
     for body, start in program.step_code.items():
-        kind = "step" if start.kind == "plain" else start.kind
-        where = within(body, start).replace(f"plain `{start.name}`", f"{kind} `{start.name}`")
+        where = within(body, start, "step")
         for call, meaning in body.calls():
             target = program.body(meaning)
             if meaning in WORKFLOW_ONLY:
@@ -95,4 +94,33 @@ def inline(program: Program) -> Iterator[Hit]:
                 yield Hit(body.module, function, 'this step has no name: give {"name": ...} as the first argument')
 
 
-RULES = (no_workflow_calls, inline)
+@rule(
+    "step-transactions",
+    "W",
+    "New code does its database work in a datasource's transaction.",
+    why="""
+`@DBOS.transaction` needs an application database and SQLAlchemy, and blocks its thread. A datasource's transaction
+commits the record of the step with the business data, and there are datasources for coroutines.""",
+    incorrect="""
+from dbos import DBOS
+
+@DBOS.transaction()
+def insert() -> None: ...
+""",
+    correct="""
+from dbos import DBOS, SQLAlchemyDatasource
+
+def make(datasource: SQLAlchemyDatasource) -> None:
+    @datasource.transaction()
+    def insert() -> None: ...
+""",
+)
+def transactions(program: Program) -> Iterator[Hit]:
+    """Find the legacy decorator."""
+    for body in program.reported():
+        for one in body.decorators():
+            if body.meaning_of_decorator(one) == "dbos.DBOS.transaction":
+                yield Hit(body.module, one, "`@DBOS.transaction` is for old code: use a datasource's transaction")
+
+
+RULES = (no_workflow_calls, transactions, inline)

@@ -45,11 +45,12 @@ def is_impure(meaning: str) -> bool:
     return any(meaning == one or (one.endswith(".") and meaning.startswith(one)) for one in IMPURE)
 
 
-def within(body: Body, start: Body) -> str:
-    """Say in which workflow or step a piece of code runs."""
+def within(body: Body, start: Body, plain: str = "workflow") -> str:
+    """Say in which workflow or step a piece of code runs; `plain` is what an undecorated start was made."""
+    kind = plain if start.kind == "plain" else start.kind
     if body is start:
-        return f"{start.kind} `{start.name}`"
-    return f"`{body.name}`, which {start.kind} `{start.name}` calls"
+        return f"{kind} `{start.name}`"
+    return f"`{body.name}`, which {kind} `{start.name}` calls"
 
 
 @rule(
