@@ -89,7 +89,7 @@ async def test_return_existing_attaches_to_the_holder(launch, db, face):
     assert await second.get_result() == 1 and len(workflow_rows(db)) == 1
 
 
-@pytest.mark.rules("EQ-53", "FT-4")
+@pytest.mark.rules("EQ-53", "FT-4", "EX-17")
 async def test_a_refusal_is_the_recorded_outcome_of_a_step(launch, db, face):
     crash = [True]
 

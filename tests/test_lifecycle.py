@@ -273,7 +273,7 @@ def test_any_object_with_a_config_name_can_be_registered(launch):
     assert DBOS.start_workflow(shop.sell).get_result() == "corner"
 
 
-@pytest.mark.rules("LIF-40")
+@pytest.mark.rules("LIF-40", "TST-3")
 def test_a_launched_database_is_not_reset(launch):
     launch()
     with pytest.raises(AssertionError):
@@ -287,7 +287,7 @@ def test_a_reset_without_instance_and_url_only_warns():
     assert any(record.levelno == logging.WARNING for record in records)
 
 
-@pytest.mark.rules("LIF-40", "LIF-41")
+@pytest.mark.rules("LIF-40", "LIF-41", "TST-2", "TST-3")
 @pytest.mark.parametrize("truncate", [False, True])
 @pytest.mark.parametrize("constructed", [False, True])
 def test_a_reset_empties_the_database(launch, db, constructed, truncate):

@@ -101,7 +101,7 @@ def test_the_library_does_not_read_the_file(bare):
     assert [one.name for one in Path().glob("*.sqlite")] == ["shop.sqlite"]
 
 
-@pytest.mark.rules("YML-2")
+@pytest.mark.rules("YML-2", "CFG-61")
 def test_variables_and_secrets_are_put_in(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("ONE", "1")
     monkeypatch.setenv("QUOTED", "${DOCKER_SECRET:key}")
@@ -116,7 +116,7 @@ def test_variables_and_secrets_are_put_in(tmp_path, monkeypatch, caplog):
     assert "environment variable NONE is not set" in caplog.text and "Docker secret nosuch" in caplog.text
 
 
-@pytest.mark.rules("YML-3")
+@pytest.mark.rules("YML-3", "CFG-62")
 def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nosuch.yaml")
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read(tmp_path):
         load(tmp_path / "list.yaml")
 
 
-@pytest.mark.rules("YML-4", "YML-5")
+@pytest.mark.rules("YML-4", "YML-5", "CFG-63")
 def test_endpoints_become_lists_and_unknown_keys_do_no_harm(tmp_path):
     file = tmp_path / "dbos-config.yaml"
     file.write_text(
