@@ -178,7 +178,7 @@ async def test_a_workflow_that_is_managed_at_one_of_its_commits_has_one_outcome(
 
     launch()
     racing = Racing(db, verb)
-    with testing.at_commit(number, racing, when=when), SetWorkflowID("w"):
+    with testing.at_commit(number, racing, when=when, services=False), SetWorkflowID("w"):
         handle = await face.start(program)
         await until(lambda: racing.is_over)
         await _check(db, face, handle, racing, ran)

@@ -20,15 +20,19 @@ from ._model import clock
 from ._store import faults
 
 When = Literal["before", "after"]
+SERVICE_THREADS = frozenset(f"dbos-{name}" for name in ("dispatcher", "lease", "scheduler", "sweeper", "upgrader"))
 
 __all__ = ["ManualClock", "at_commit", "count_commits", "kill_at_commit", "manual_clock"]
 
 
 @contextmanager
-def at_commit(number: int, action: Callable[[], None], *, when: When = "before") -> Iterator[None]:
+def at_commit(
+    number: int, action: Callable[[], None], *, when: When = "before", services: bool = True
+) -> Iterator[None]:
     """Call `action` when the process comes to its `number`-th commit (from 1) in the block, before or after it.
 
-    `action` runs in whichever thread commits, and may raise.
+    `action` runs in whichever thread commits, and may raise. Without `services`, what DBOS's own background loops
+    commit (claims, leases, due delays ...) does not count.
 
         with at_commit(1, lambda: events.append("first")): ...
     """
@@ -37,7 +41,7 @@ def at_commit(number: int, action: Callable[[], None], *, when: When = "before")
 
     def hook(point: str) -> None:
         nonlocal seen
-        if point != f"{when} commit":
+        if point != f"{when} commit" or (not services and threading.current_thread().name in SERVICE_THREADS):
             return
         with lock:
             seen += 1
