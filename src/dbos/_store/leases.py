@@ -42,13 +42,14 @@ class Other:
     process_started: str
 
 
-# Of a workflow row: no live lease but those of `ended` processes is its owner's.
+# Of a workflow row: no live lease but those of `ended` processes is its owner's. A value of the row, not `not exists`:
+# Postgres makes a join of that, and decides it once; who owns a row it has waited for must be looked up again.
 UNOWNED = f"""
-   and not exists (
-       select 1
-         from {{executors}} e
-        where e.incarnation = substr(workflow_status.owner_xid, 1, {INCARNATION_LENGTH})
-          and e.expires_at_epoch_ms > {{now_ms}} and not (e.incarnation {{in:ended}}))
+   and (select 1
+          from {{executors}} e
+         where e.incarnation = substr(workflow_status.owner_xid, 1, {INCARNATION_LENGTH})
+           and e.expires_at_epoch_ms > {{now_ms}} and not (e.incarnation {{in:ended}})
+         limit 1) is null
 """
 _OTHER = "select e.incarnation, e.executor_id, e.host, e.boot_id, e.pid, e.process_started from {executors} e"
 
