@@ -54,7 +54,7 @@ torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORT
 	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 8000
 	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
-	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py
+	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py $(wildcard tests/crash/test_*_matrix.py)
 	@$(BIN)/python tests/torture/ticks.py $(DBOS_TORTURE_POSTGRES_URL)
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs

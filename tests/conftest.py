@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[SHARED_DIRECTORY] = tempfile.mkdtemp(prefix="dbos-")
         # Ended by `timeout` or a CI job's limit, it tidies up as after Ctrl-C: no server is left running.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts what it puts into the background deaf to Ctrl-C, and so would be every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

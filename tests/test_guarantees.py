@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -15,26 +13,21 @@ from programs import Crash, redispatch, status_of, step_names, until, workflow_r
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos.error import DBOSException
-from dbos.testing import at_commit
+from dbos.testing import When, at_commit
 
 Q = "nobody-listens"
 NEW_YEAR = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
 
 @contextmanager
-def fails(when: str, number: int = 1, error: BaseException | None = None) -> Iterator[None]:
-    """Let this thread's `number`-th commit fail, before or after it is made, whatever other threads commit."""
-    mine, seen = threading.get_ident(), itertools.count(1)
+def fails(when: When, number: int = 1, error: BaseException | None = None) -> Iterator[None]:
+    """Let the program's `number`-th commit fail, before or after it is made."""
 
-    def act() -> None:
-        if threading.get_ident() == mine and next(seen) == number:
-            raise error or RuntimeError("interrupted")
+    def fail() -> None:
+        raise error or RuntimeError("interrupted")
 
-    with ExitStack() as stack:
-        for commit in range(1, 50):
-            stack.enter_context(at_commit(commit, act, when=when))
-        with pytest.raises((Crash, RuntimeError, DBOSException)):
-            yield
+    with at_commit(number, fail, when=when), pytest.raises((Crash, RuntimeError, DBOSException)):
+        yield
 
 
 @pytest.mark.rules("FT-2", "FT-14", "FT-16")

@@ -31,8 +31,8 @@ def standing(launch: Any, db: Any, face: Any) -> Any:
             await face.dbos.enqueue_workflow("nobody-listens", face.fn(program))
         db.execute(
             "update {workflow_status} set status = ?, application_version = ?, completed_at = ?, "
-            "started_at_epoch_ms = 1, delay_until_epoch_ms = 2, deduplication_id = 'd', recovery_attempts = 7, "
-            "owner_xid = 'somebody', "
+            "started_at_epoch_ms = 1, delay_until_epoch_ms = 9999999999999, deduplication_id = 'd', "
+            "recovery_attempts = 7, owner_xid = 'somebody', "
             "workflow_deadline_epoch_ms = 9999999999999 where workflow_uuid = 'w'",
             status,
             NO_VERSION,
@@ -178,7 +178,7 @@ async def test_a_workflow_that_is_managed_at_one_of_its_commits_has_one_outcome(
 
     launch()
     racing = Racing(db, verb)
-    with testing.at_commit(number, racing, when=when, services=False), SetWorkflowID("w"):
+    with testing.at_commit(number, racing, when=when), SetWorkflowID("w"):
         handle = await face.start(program)
         await until(lambda: racing.is_over)
         await _check(db, face, handle, racing, ran)

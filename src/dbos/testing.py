@@ -27,12 +27,12 @@ __all__ = ["ManualClock", "at_commit", "count_commits", "kill_at_commit", "manua
 
 @contextmanager
 def at_commit(
-    number: int, action: Callable[[], None], *, when: When = "before", services: bool = True
+    number: int, action: Callable[[], None], *, when: When = "before", services: bool = False
 ) -> Iterator[None]:
     """Call `action` when the process comes to its `number`-th commit (from 1) in the block, before or after it.
 
-    `action` runs in whichever thread commits, and may raise. Without `services`, what DBOS's own background loops
-    commit (claims, leases, due delays ...) does not count.
+    `action` runs in whichever thread commits, and may raise. What DBOS's own background loops commit (claims, leases,
+    due delays ...) counts only with `services`.
 
         with at_commit(1, lambda: events.append("first")): ...
     """
@@ -41,7 +41,7 @@ def at_commit(
 
     def hook(point: str) -> None:
         nonlocal seen
-        if point != f"{when} commit" or (not services and threading.current_thread().name in SERVICE_THREADS):
+        if point != f"{when} commit" or not (services or _is_the_programs_own()):
             return
         with lock:
             seen += 1
@@ -56,19 +56,25 @@ def at_commit(
         faults.hooks.remove(hook)
 
 
+def _is_the_programs_own() -> bool:
+    return threading.current_thread().name not in SERVICE_THREADS
+
+
 @contextmanager
 def kill_at_commit(number: int, *, when: When = "before") -> Iterator[None]:
-    """End the process with SIGKILL at its `number`-th commit (from 1) in the block.
+    """End the process with SIGKILL at its `number`-th commit (from 1) in the block, whoever makes it.
 
     with kill_at_commit(3, when="after"): ...
     """
-    with at_commit(number, lambda: os.kill(os.getpid(), signal.SIGKILL), when=when):
+    with at_commit(number, lambda: os.kill(os.getpid(), signal.SIGKILL), when=when, services=True):
         yield
 
 
 @contextmanager
 def count_commits() -> Iterator[list[None]]:
     """Count the commits to the system database in the block: the length of the list is their number.
+
+    What DBOS's own background loops commit does not count.
 
     with count_commits() as commits:
         checkout("order-17")
@@ -77,7 +83,7 @@ def count_commits() -> Iterator[list[None]]:
     commits: list[None] = []
 
     def hook(point: str) -> None:
-        if point == "after commit":
+        if point == "after commit" and _is_the_programs_own():
             commits.append(None)
 
     faults.hooks.append(hook)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matrix import SIDES
 
 from dbos import DBOS
 
@@ -36,8 +37,7 @@ STEP_NUMBERS = {"matrix/1": "add-1", "matrix-2/1": "add-100", "matrix-4/1": "add
 @pytest.mark.timeout(600)
 @pytest.mark.rules("FT-1", "FT-3", "FT-8", "FT-9", "FT-10", "FT-12", "FT-13", "FT-17")
 @pytest.mark.rules("EX-2", "EX-30", "EX-51", "RV-20", "RV-25", "STEP-2")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("colour", ["blocking", "looping"])
+@pytest.mark.parametrize(("colour", "when"), SIDES)
 def test_killed_at_any_commit_it_finishes_with_the_same_result(db: Any, tmp_path: Path, colour: str, when: str) -> None:
     DBOS.migrate(db.url)
     for number in range(1, MOST_COMMITS):

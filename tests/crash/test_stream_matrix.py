@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matrix import SIDES
 
 from dbos import DBOS
 
@@ -52,8 +53,7 @@ def check(db: Any, read: list[Any], most_attempts: int) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.rules("FT-1", "FT-3", "FT-8", "STR-3", "STR-4", "STR-5", "STR-14", "STR-26", "STR-27", "SDS-1")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("colour", ["blocking", "looping"])
+@pytest.mark.parametrize(("colour", "when"), SIDES)
 def test_killed_at_any_commit_every_value_is_written_and_read_once(db: Any, colour: str, when: str) -> None:
     DBOS.migrate(db.url)
     for number in range(1, MOST_COMMITS):

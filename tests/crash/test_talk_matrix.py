@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matrix import SIDES
 
 from dbos import DBOS
 
@@ -34,8 +35,7 @@ def run(url: str, colour: str, *kill: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.rules("FT-1", "FT-3", "FT-8", "FT-26", "MSG-2", "MSG-24", "MSG-26", "MSG-32", "EVT-3", "EVT-10", "EVT-11")
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("colour", ["blocking", "looping"])
+@pytest.mark.parametrize(("colour", "when"), SIDES)
 def test_killed_at_any_commit_every_message_is_sent_and_received_once(db: Any, colour: str, when: str) -> None:
     DBOS.migrate(db.url)
     for number in range(1, MOST_COMMITS):

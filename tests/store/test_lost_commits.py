@@ -10,6 +10,8 @@ import pytest
 from dbos import DBOS, SetWorkflowID, testing
 from dbos._store.database import ConnectionLost
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 
 @pytest.fixture
 def tree(launch) -> Callable[[], None]:

@@ -10,6 +10,8 @@ from programs import step_names, streamed
 from dbos import SetWorkflowID, testing
 from dbos._store.database import ConnectionLost
 
+pytestmark = pytest.mark.usefixtures("soon")
+
 
 def lose_the_reply() -> None:
     raise ConnectionLost("the reply was lost")

@@ -213,16 +213,12 @@ class Journal:
         try:
             left, refused = self._persist(lane, batch)
         finally:  # also when the thread is being ended: others must go on committing
-            room = self._give_back(left, batch)
+            self._give_back(left, batch)
         self._judge(refused)
-        for ticket in room:
-            ticket.settle(None)
         wake(batch)
-        if room:
-            wake(room)
 
-    def _give_back(self, lane: Lane | None, batch: list[Entry[Any]]) -> list[Ticket[None]]:
-        """Give a lane back (None: it was lost), and see that what is pending is taken up; return who waits for room."""
+    def _give_back(self, lane: Lane | None, batch: list[Entry[Any]]) -> None:
+        """Give a lane back (None: it was lost), let in who waits for room, and see that what is pending is taken up."""
         with self._lock:
             self._short_commits -= len(batch) < LONG_BATCH_RECORDS
             if lane is None or self._ended:
@@ -236,7 +232,10 @@ class Journal:
             leaving.close()  # an abandoned thread committed beyond the end
         if pending:
             self.poke()
-        return room
+        if room:
+            for ticket in room:
+                ticket.settle(None)
+            wake(room)
 
     def _persist(self, lane: Lane | None, batch: list[Entry[Any]]) -> tuple[Lane | None, list[Entry[Any]]]:
         """Write a batch, through lost connections, until every entry took, failed or was refused.

@@ -43,19 +43,20 @@ def migrate_postgres(
     listen_notify: bool = True,
     own_tables: bool = True,
     lock_timeout_sec: float = 30.0,
-) -> None:
-    """Migrate a Postgres schema over an autocommit connection; do nothing when its version is current.
+) -> bool:
+    """Migrate a Postgres schema over an autocommit connection; return whether there was anything to do.
 
     Safe to call from any number of processes at once. A newer version than this build knows is accepted (SDB-13).
     """
     if _postgres_is_current(connection, schema, own_tables):
-        return
+        return False
     with _migration_lock(connection, lock_timeout_sec):
         version = _postgres_version(connection, schema)
         if version < LATEST_VERSION:
             _migrate_shared(connection, schema, version, listen_notify)
         if own_tables:
             _migrate_own(connection, schema)
+    return True
 
 
 def _postgres_is_current(connection: psycopg.Connection[Any], schema: str, own_tables: bool) -> bool:

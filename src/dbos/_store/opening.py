@@ -92,16 +92,21 @@ def _open_postgres(opening: Opening, *, migrate: bool, verify: bool, retry: bool
     )
     if not migrate and not verify:
         return database
-    held = _opened(database, address if migrate else None)
+    held, migrated = _opened(database, address if migrate else None), False
     try:
         if migrate:
-            migrate_postgres(
+            migrated = migrate_postgres(
                 held.raw, opening.schema, listen_notify=opening.listen_notify, own_tables=opening.own_tables
             )
-        elif verify:
+        else:
             verify_postgres(held.raw, opening.schema)
-    finally:
+    except BaseException:
         held.close()
+        raise
+    if migrated:
+        held.close()  # a session that migrated has settings of its own
+    else:
+        database.keep(held)
     return database
 
 

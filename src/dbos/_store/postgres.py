@@ -208,8 +208,12 @@ class PostgresDatabase(Database):
         return PostgresWire(self._connecting.open, hear, listens=listens)
 
     def open(self) -> Held:
-        """Open a connection outside the pool; the caller closes it."""
+        """Open a connection outside the pool; the caller closes it, or gives it to `keep`."""
         return self._connecting.open()
+
+    def keep(self, held: Held) -> None:
+        """Take such a connection into the pool."""
+        self._give_back(held, self._idle)
 
     def close(self) -> None:
         """Close every pooled connection; those in use are closed when they come back."""
