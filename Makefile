@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+# More than there are cores: half of a test's time goes by waiting for a database or a process.
+WORKERS ?= 4
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -43,7 +44,7 @@ demo: $(VENV)/.base ## Watch orders survive a SIGKILL (DBOS_SYSTEM_DATABASE_URL 
 	@$(BIN)/python examples/order_processing.py
 	@$(BIN)/python examples/order_workflow_class.py
 
-test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=2, PYTEST_ARGS=...)
+test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=4, PYTEST_ARGS=...)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this one, and kill them

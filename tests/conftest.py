@@ -28,7 +28,7 @@ from databases import Database, PostgresPool, at, sqlite_database
 from face import Face
 from postgres import PostgresServer, remove
 
-from dbos import DBOS, run_dbos_database_migrations
+from dbos import DBOS, DBOSClient, run_dbos_database_migrations
 
 SHARED_DIRECTORY = "DBOS_TEST_SHARED_DIRECTORY"
 THREADS_BOUND_SEC = 5.0
@@ -160,6 +160,13 @@ def launch(db: Database) -> Iterator[Callable[..., type[DBOS]]]:
     finally:
         DBOS.destroy(destroy_registry=True)
     _leave_no_thread(before)
+
+
+@pytest.fixture
+def client(db: Database) -> Iterator[DBOSClient]:
+    """A client of the test's database that names no application."""
+    with DBOSClient(system_database_url=db.url) as client:
+        yield client
 
 
 def _leave_no_thread(before: set[threading.Thread]) -> None:

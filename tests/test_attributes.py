@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from programs import Gate, rerun, step_names, workflow_row, workflow_rows
 
-from dbos import DBOS, DBOSClient, Debouncer, SetEnqueueOptions, SetWorkflowAttributes, SetWorkflowID
+from dbos import DBOS, Debouncer, SetEnqueueOptions, SetWorkflowAttributes, SetWorkflowID
 from dbos import error as dbos_error
 
 DBOSException = dbos_error.DBOSException
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 async def attributes_of(face: Any, workflow_id: str) -> Any:

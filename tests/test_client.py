@@ -20,13 +20,6 @@ OPTIONS: dict[str, Any] = {"workflow_name": "double", "queue_name": "orders"}
 
 
 @pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
-
-
-@pytest.fixture
 def app(launch) -> None:
     """An application that runs `double` from the queue `orders`, and `fail`."""
 

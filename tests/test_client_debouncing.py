@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,13 +14,6 @@ from dbos import error as dbos_error
 
 HOUR = 3600.0
 OPTIONS: dict[str, Any] = {"workflow_name": "echo", "queue_name": "drafts"}
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 async def debounce(face: Any, debouncer: DebouncerClient, *args: Any) -> str:

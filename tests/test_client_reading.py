@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,6 @@ class Bomb:
 
     def __reduce__(self) -> Any:
         return Path.touch, (self.path,)
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database, with the default serializer."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
@@ -11,13 +10,6 @@ from dbos import DBOS, DBOSClient, SendMessage
 from dbos import error as dbos_error
 
 NIGHTLY = {"schedule_name": "nightly", "workflow_name": "close_books", "schedule": "0 0 * * *"}
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.mark.rules("CLT-47", "CLT-48", "CLT-50")

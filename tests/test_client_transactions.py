@@ -17,13 +17,6 @@ OPTIONS: dict[str, Any] = {"workflow_name": "listen", "queue_name": "orders"}
 
 
 @pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
-
-
-@pytest.fixture
 def engine(db) -> Iterator[Any]:
     """A SQLAlchemy engine of the caller's own."""
     engine = create_engine(db.url.replace("postgresql://", "postgresql+psycopg://"))

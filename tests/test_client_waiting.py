@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -16,13 +15,6 @@ from dbos import DBOS, DBOSClient
 from dbos import error as dbos_error
 
 OPTIONS: dict[str, Any] = {"workflow_name": "wait", "queue_name": "orders"}
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -25,14 +24,6 @@ from dbos import (
     testing,
 )
 from dbos import error as dbos_error
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
-
 
 # --- payloads
 

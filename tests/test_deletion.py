@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TimedOut
 from typing import Any
@@ -34,13 +33,6 @@ def rows_of(db: Any, workflow_id: str) -> dict[str, int]:
         for table, column in TABLES.items()
     }
     return {table: number for table, number in counted.items() if number}
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.mark.rules("MGT-50", "DEL-1", "DEL-5")

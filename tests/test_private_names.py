@@ -7,7 +7,6 @@ import base64
 import importlib
 import pickletools
 import weakref
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 from unittest import mock
@@ -23,13 +22,6 @@ from dbos import error as dbos_error
 def private(module: str, name: str) -> Any:
     """Return a name as another package would import it."""
     return getattr(importlib.import_module(f"dbos.{module}"), name)
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.mark.rules("CMP-0")

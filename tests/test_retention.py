@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,13 +13,6 @@ from dbos import error as dbos_error
 OLD, NEW = 1_000, 5_000
 TERMINAL = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 ACTIVE = ("ENQUEUED", "DELAYED", "PENDING")
-
-
-@pytest.fixture
-def client(db) -> Iterator[DBOSClient]:
-    """A client of the test's database that names no application."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 def insert(db: Any, workflow_id: str, created_at: int, status: str = "SUCCESS", **columns: Any) -> None:

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-
-from dbos import DBOSClient
-
-
-@pytest.fixture
-def client(db: Any) -> Any:
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.mark.rules("CLI-3", "CLI-6")

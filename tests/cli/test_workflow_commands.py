@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from dbos import DBOSClient
-
 KEYS = re.findall(
     r"\w+",
     """
@@ -27,12 +25,6 @@ KEYS = re.findall(
 )
 STEP_KEYS = ["function_id", "function_name", "output", "error", "child_workflow_id"]
 STEP_KEYS += ["started_at_epoch_ms", "completed_at_epoch_ms"]
-
-
-@pytest.fixture
-def client(db: Any) -> Any:
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client
 
 
 @pytest.fixture

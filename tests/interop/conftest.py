@@ -1,4 +1,4 @@
-"""Processes of the TypeScript SDK, and a client of ours, on a test's database."""
+"""Processes of the TypeScript SDK on a test's database."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from typescript import PEER, Peer, install, node
-
-from dbos import DBOSClient
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +38,3 @@ def peer(db: Any, typescript: tuple[str, Path]) -> Iterator[Callable[[str], Peer
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-
-
-@pytest.fixture
-def client(db: Any) -> Iterator[DBOSClient]:
-    """A client of the test's database."""
-    with DBOSClient(system_database_url=db.url) as client:
-        yield client

@@ -19,7 +19,8 @@ from dbos._store.workflows import Scope
 SCOPE = Scope("testapp", "v1", "local")
 BOUND_SEC = 60.0
 WAITING = (
-    "select count(*) from pg_stat_activity where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0"
+    "select count(*) from pg_stat_activity "
+    "where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0"
 )
 
 

@@ -23,14 +23,20 @@ Row = tuple[Any, ...]
 logger = logging.getLogger("dbos")
 
 
-class ConnectionLost(Exception):
-    """The connection broke, could not be had, or the database was locked: the operation may be repeated."""
+class Passing(Exception):
+    """What stands in an operation's way goes by: it may be repeated."""
 
-    what = "System database not reachable"
+    what: str
 
     def wait_sec(self, backoff: Backoff) -> float:
         """Return how long to wait before repeating it."""
         return backoff.next()
+
+
+class ConnectionLost(Passing):
+    """The connection broke, could not be had, or the database was locked."""
+
+    what = "System database not reachable"
 
 
 class Deadlocked(ConnectionLost):
@@ -43,17 +49,13 @@ class Deadlocked(ConnectionLost):
         return 0.0
 
 
-class Contended(Exception):
-    """Another transaction holds what this one needs; it was rolled back. Worth trying again soon.
+class Contended(Passing):
+    """Another transaction holds what this one needs; it was rolled back.
 
     Only claims let it through: a dispatcher has other queues to look at meanwhile (DQ-12).
     """
 
     what = "The system database has another transaction in the way"
-
-    def wait_sec(self, backoff: Backoff) -> float:
-        """Return how long to wait before trying again."""
-        return backoff.next()
 
 
 class Refused(DBOSException):
@@ -226,26 +228,19 @@ class Database:
         backoff = Backoff()
         while True:
             if self._closed.is_set():
-                raise DBOSException("The system database connection was closed by DBOS.destroy()")
+                raise DBOSException("The system database connection was closed: nothing more can be read or written")
             try:
                 return work()
-            except Contended as contended:
-                if contends:
+            except Passing as failure:
+                if contends and isinstance(failure, Contended):
                     raise
-                self._again(contended, backoff)
-            except ConnectionLost as lost:
-                if self._closed.is_set():
-                    raise (lost.__cause__ or lost) from None
                 if not self.retries:
-                    raise unreachable(lost) from lost
-                self._again(lost, backoff)
+                    raise unreachable(failure) from failure
+                seconds = failure.wait_sec(backoff)
+                logger.warning("%s (%s), retrying in %.1f s", failure.what, failure, seconds)
+                self.pause(seconds)
             except self.driver_errors as error:
                 raise Refused(f"The system database refuses an operation: {str(error).strip()}") from error
-
-    def _again(self, failure: ConnectionLost | Contended, backoff: Backoff) -> None:
-        seconds = failure.wait_sec(backoff)
-        logger.warning("%s (%s), retrying in %.1f s", failure.what, failure, seconds)
-        self.pause(seconds)
 
     def _read(self, work: Callable[[Session], T]) -> T:
         raise NotImplementedError
