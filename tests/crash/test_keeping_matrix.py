@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import mortal
 import pytest
 
 from dbos import DBOS, DBOSClient, SetWorkflowID
@@ -28,9 +27,7 @@ TABLES = {
 
 def run(url: str, what: str, directory: Path, *kill: str) -> int:
     """Run the program; return how it ended."""
-    ran = subprocess.run(
-        [sys.executable, str(PROGRAM), url, what, str(directory), *kill], capture_output=True, text=True, timeout=60
-    )
+    ran = mortal.run(PROGRAM, url, what, str(directory), *kill)
     assert ran.returncode in (0, -9), ran.stderr
     return ran.returncode
 

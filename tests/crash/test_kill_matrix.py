@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import mortal
 import pytest
 from matrix import SIDES
 
@@ -17,12 +16,6 @@ PROGRAM = Path(__file__).with_name("program.py")
 EXPECTED = "[2, 2010, 1010, 3]"
 # More commits than the program makes: the matrix ends when the program survives.
 MOST_COMMITS = 40
-
-
-def run(url: str, ledger: Path, colour: str, *kill: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), url, str(ledger), colour, *kill], capture_output=True, text=True, timeout=60
-    )
 
 
 def recorded_steps(db: Any) -> Counter[str]:
@@ -45,7 +38,7 @@ def test_killed_at_any_commit_it_finishes_with_the_same_result(db: Any, tmp_path
             db.execute(f"delete from {{{table}}}")
         ledger = tmp_path / f"ledger-{number}"
         ledger.touch()
-        killed = run(db.url, ledger, colour, str(number), when)
+        killed = mortal.run(PROGRAM, db.url, str(ledger), colour, str(number), when)
         if killed.returncode == 0:
             assert killed.stdout.strip() == EXPECTED
             assert number > 10, "the program makes more commits than that"
@@ -53,7 +46,7 @@ def test_killed_at_any_commit_it_finishes_with_the_same_result(db: Any, tmp_path
         assert killed.returncode == -9, killed.stderr
         committed = recorded_steps(db)
         ran_before = Counter(ledger.read_text().split())
-        again = run(db.url, ledger, colour)
+        again = mortal.run(PROGRAM, db.url, str(ledger), colour)
         assert again.returncode == 0, again.stderr
         assert again.stdout.strip() == EXPECTED
         ran = Counter(ledger.read_text().split())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import mortal
 import pytest
 from matrix import SIDES
 
@@ -18,12 +17,6 @@ WORDS = ["once", "upon", "a time"]
 # More commits than the program makes: the matrix ends when the program survives.
 MOST_COMMITS = 60
 TABLES = ("streams", "operation_outputs", "workflow_input", "workflow_output", "workflow_status")
-
-
-def run(url: str, colour: str, *kill: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), url, colour, *kill], capture_output=True, text=True, timeout=60
-    )
 
 
 def attempts(words: list[str]) -> list[list[str]]:
@@ -59,13 +52,13 @@ def test_killed_at_any_commit_every_value_is_written_and_read_once(db: Any, colo
     for number in range(1, MOST_COMMITS):
         for table in TABLES:
             db.execute(f"delete from {{{table}}}")
-        killed = run(db.url, colour, str(number), when)
+        killed = mortal.run(PROGRAM, db.url, colour, str(number), when)
         if killed.returncode == 0:
             check(db, json.loads(killed.stdout), 1)
             assert number > 15, "the program makes more commits than that"
             return
         assert killed.returncode == -9, killed.stderr
-        again = run(db.url, colour)
+        again = mortal.run(PROGRAM, db.url, colour)
         assert again.returncode == 0, again.stderr
         check(db, json.loads(again.stdout), 2)
     raise AssertionError("the matrix did not end")

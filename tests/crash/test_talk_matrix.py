@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import mortal
 import pytest
 from matrix import SIDES
 
@@ -27,12 +26,6 @@ TABLES = (
 )
 
 
-def run(url: str, colour: str, *kill: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), url, colour, *kill], capture_output=True, text=True, timeout=60
-    )
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.rules("FT-1", "FT-3", "FT-8", "FT-26", "MSG-2", "MSG-24", "MSG-26", "MSG-32", "EVT-3", "EVT-10", "EVT-11")
 @pytest.mark.parametrize(("colour", "when"), SIDES)
@@ -41,13 +34,13 @@ def test_killed_at_any_commit_every_message_is_sent_and_received_once(db: Any, c
     for number in range(1, MOST_COMMITS):
         for table in TABLES:
             db.execute(f"delete from {{{table}}}")
-        killed = run(db.url, colour, str(number), when)
+        killed = mortal.run(PROGRAM, db.url, colour, str(number), when)
         if killed.returncode == 0:
             assert killed.stdout.strip() == EXPECTED
             assert number > 10, "the program makes more commits than that"
             return
         assert killed.returncode == -9, killed.stderr
-        again = run(db.url, colour)
+        again = mortal.run(PROGRAM, db.url, colour)
         assert again.returncode == 0, again.stderr
         assert again.stdout.strip() == EXPECTED
         messages = db.rows("select * from {notifications}")

@@ -6,23 +6,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import mortal
 import pytest
 
 PROGRAM = Path(__file__).with_name("transacting.py")
 ROUNDS = int(os.environ.get("DBOS_CRASH_ROUNDS", "1"))
 KEPT_IN = {"transaction": ("transaction_outputs", "workflow_uuid")}
 FORMS = ["datasource", "async_datasource", "transaction", "class", "async_class"]
-
-
-def run(url: str, form: str, workflow_id: str, *when: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), url, form, workflow_id, *when], capture_output=True, text=True, timeout=60
-    )
 
 
 @pytest.mark.timeout(3600)
@@ -37,11 +30,11 @@ def test_row_and_checkpoint_survive_together_or_not_at_all(db: Any, form: str, w
     table, column = KEPT_IN.get(form, ("datasource_outputs", "workflow_id"))
     for number in range(ROUNDS):
         workflow_id = f"visit-{number}"
-        killed = run(db.url, form, workflow_id, when)
+        killed = mortal.run(PROGRAM, db.url, form, workflow_id, when)
         assert killed.returncode == -9, killed.stdout + killed.stderr
         rows = len(db.rows("select 1 as one from orders where item = ?", workflow_id))
         recorded = len(db.rows(f"select 1 as one from {{{table}}} where {column} = ?", workflow_id))
         assert rows == recorded == (when == "after")
-        again = run(db.url, form, workflow_id)
+        again = mortal.run(PROGRAM, db.url, form, workflow_id)
         assert (again.returncode, again.stdout.strip()) == (0, "bought"), again.stderr
         assert len(db.rows("select 1 as one from orders where item = ?", workflow_id)) == 1
