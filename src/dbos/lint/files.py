@@ -26,13 +26,15 @@ def read_program(paths: Iterable[Path]) -> Program:
     waiting: list[Module] = []
     for path in paths:
         for file in _files(path):
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
+            resolved = file.resolve()
+            if resolved not in seen:
+                seen.add(resolved)
                 waiting.append(_read(program, file, reported=True))
     while waiting:
         for file in _imported(waiting.pop()):
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
+            resolved = file.resolve()
+            if resolved not in seen:
+                seen.add(resolved)
                 try:
                     waiting.append(_read(program, file, reported=False))
                 except Unreadable:
@@ -77,11 +79,10 @@ def _read(program: Program, file: Path, *, reported: bool) -> Module:
 
 def _imported(module: Module) -> Iterator[Path]:
     root = root_of(module.path)
-    for node in ast.walk(module.tree):
-        names: list[str] = []
+    for node in module.imports:
         if isinstance(node, ast.Import):
             names = [one.name for one in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             origin = node.module or ""
             if node.level:
                 parts = module.package.split(".")

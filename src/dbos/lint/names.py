@@ -8,21 +8,12 @@ a parameter called `random` is not taken for the module.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
+
+from .walk import Walk
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-
-
-def inside(node: ast.AST, *, lambdas: bool = True) -> Iterator[ast.AST]:
-    """Walk what runs when a body runs, in the order of the source: not the bodies of functions and classes in it."""
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        if isinstance(child, ast.Lambda) and not lambdas:
-            continue
-        yield from inside(child, lambdas=lambdas)
 
 
 def parameters(node: Function | ast.Lambda) -> list[ast.arg]:
@@ -35,7 +26,7 @@ def parameters(node: Function | ast.Lambda) -> list[ast.arg]:
 class Scope:
     """The names of a module, a class or a function, and of what encloses it."""
 
-    def __init__(self, node: ast.AST, path: str, outer: Scope | None, package: str) -> None:
+    def __init__(self, node: ast.AST, path: str, outer: Scope | None, package: str, walk: Walk) -> None:
         """Read the names that a body binds; `path` is its own dotted path."""
         self.node, self.path, self.outer, self.package = node, path, outer, package
         self.names: dict[str, str | None] = {}
@@ -46,8 +37,10 @@ class Scope:
                 # A parameter that is said to be of a class of dbos is an instance of it.
                 self.names[one.arg] = canonical(f"{given}()") if given and given.startswith("dbos.") else None
             self._name_the_receiver(node)
-        for found in inside(node, lambdas=False):
-            self._read(found)
+        for found in walk.without():
+            read = READERS.get(found.__class__)
+            if read:
+                read(self, found)
 
     def _name_the_receiver(self, node: Function | ast.Lambda) -> None:
         outer = self.outer
@@ -57,28 +50,40 @@ class Scope:
             if first and not static:
                 self.names[first[0].arg] = outer.path
 
-    def _read(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Import):
-            for one in node.names:
-                self.names[one.asname or one.name.partition(".")[0]] = (
-                    one.name if one.asname else one.name.partition(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom):
-            origin = self._origin(node)
-            for one in node.names:
-                self.names[one.asname or one.name] = f"{origin}.{one.name}"
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self.names[node.name] = f"{self.path}.{node.name}"
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            self.outer_names.update(node.names)
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                self._assign(target, node.value)
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
-            self._assign(node.target, node.value)
-        elif isinstance(node, ast.withitem) and node.optional_vars:
+    def _import(self, node: ast.Import) -> None:
+        for one in node.names:
+            self.names[one.asname or one.name.partition(".")[0]] = (
+                one.name if one.asname else one.name.partition(".")[0]
+            )
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        origin = self._origin(node)
+        for one in node.names:
+            self.names[one.asname or one.name] = f"{origin}.{one.name}"
+
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        self.names[node.name] = f"{self.path}.{node.name}"
+
+    def _give_away(self, node: ast.Global | ast.Nonlocal) -> None:
+        self.outer_names.update(node.names)
+
+    def _assign_all(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            self._assign(target, node.value)
+
+    def _assign_one(self, node: ast.AnnAssign | ast.NamedExpr) -> None:
+        self._assign(node.target, node.value)
+
+    def _open(self, node: ast.withitem) -> None:
+        if node.optional_vars:
             self._assign(node.optional_vars, node.context_expr)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+
+    def _catch(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self.names.setdefault(node.name, None)
+
+    def _store(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Store):
             self.names.setdefault(node.id, None)
 
     def _origin(self, node: ast.ImportFrom) -> str:
@@ -121,6 +126,24 @@ class Scope:
         if isinstance(node, ast.Await):
             return self.meaning(node.value)
         return None
+
+
+# What binds names, and how.
+READERS: dict[type[ast.AST], Callable[[Scope, Any], None]] = {
+    ast.Import: Scope._import,
+    ast.ImportFrom: Scope._import_from,
+    ast.FunctionDef: Scope._define,
+    ast.AsyncFunctionDef: Scope._define,
+    ast.ClassDef: Scope._define,
+    ast.Global: Scope._give_away,
+    ast.Nonlocal: Scope._give_away,
+    ast.Assign: Scope._assign_all,
+    ast.AnnAssign: Scope._assign_one,
+    ast.NamedExpr: Scope._assign_one,
+    ast.withitem: Scope._open,
+    ast.ExceptHandler: Scope._catch,
+    ast.Name: Scope._store,
+}
 
 
 def canonical(meaning: str) -> str:

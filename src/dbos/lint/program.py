@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from .names import Scope, canonical, inside
+from .names import Scope, canonical
+from .walk import DEFINITIONS, Walk
 
 Kind = Literal["workflow", "step", "transaction", "plain", "opaque"]
 KINDS: dict[str, Kind] = {
@@ -27,7 +28,7 @@ HARMLESS = {"staticmethod", "classmethod", "property", "functools.cache", "funct
 STEP_RUNNERS = {"dbos.DBOS.run_step": 1, "dbos.DBOS.run_step_async": 1}
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Body:
     """Code that runs as one: a function, or the top level of a module."""
 
@@ -35,6 +36,7 @@ class Body:
     node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
     scope: Scope
     kind: Kind
+    walk: Walk
     owner: ast.ClassDef | None = None
 
     @property
@@ -56,37 +58,35 @@ class Body:
         outer = self.scope.outer or self.scope
         return (self.module.program.resolve(outer.meaning(node)) or "").removesuffix("()")
 
-    def nodes(self, *, lambdas: bool = True) -> Iterator[ast.AST]:
-        """Walk what runs when it runs; not what it hands to `run_step`, which is a step."""
-        for part in self.node.body:
-            yield part
-            if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                yield from self._below(part, lambdas)
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """What runs when it runs; not what it hands to `run_step`, which is a step."""
+        apart = [self._lambda_that_is_a_step(one) for one in self.walk.nodes if isinstance(one, ast.Call)]
+        return self.walk.without(one for one in apart if one)
 
-    def _below(self, node: ast.AST, lambdas: bool) -> Iterator[ast.AST]:
-        step = self._lambda_that_is_a_step(node)
-        for child in ast.iter_child_nodes(node):
-            yield child
-            apart = child is step or (not lambdas and isinstance(child, ast.Lambda))
-            if not apart and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                yield from self._below(child, lambdas)
-
-    def _lambda_that_is_a_step(self, node: ast.AST) -> ast.expr | None:
-        if isinstance(node, ast.Call):
-            place = STEP_RUNNERS.get(self.scope.meaning(node.func) or "")
-            if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Lambda):
-                return node.args[place]
+    def _lambda_that_is_a_step(self, call: ast.Call) -> ast.expr | None:
+        place = STEP_RUNNERS.get(self.scope.meaning(call.func) or "")
+        if place is not None and len(call.args) > place and isinstance(call.args[place], ast.Lambda):
+            return call.args[place]
         return None
 
     def meaning(self, node: ast.expr) -> str:
         """Return what an expression means, through the modules that handed it on; nothing known is ``""``."""
         return self.module.program.resolve(self.scope.meaning(node)) or ""
 
-    def calls(self, *, lambdas: bool = True) -> Iterator[tuple[ast.Call, str]]:
-        """Return the calls whose target means something, and what it means."""
-        for node in self.nodes(lambdas=lambdas):
-            if isinstance(node, ast.Call) and (meaning := self.meaning(node.func)):
-                yield node, meaning
+    @cached_property
+    def calls(self) -> list[tuple[ast.Call, str]]:
+        """The calls whose target means something, and what it means."""
+        return self._calls_among(self.nodes)
+
+    @cached_property
+    def own_calls(self) -> list[tuple[ast.Call, str]]:
+        """The calls that are not inside lambdas, which others may call elsewhere."""
+        return self._calls_among(self.walk.without())
+
+    def _calls_among(self, nodes: list[ast.AST]) -> list[tuple[ast.Call, str]]:
+        found = ((one, self.meaning(one.func)) for one in nodes if isinstance(one, ast.Call))
+        return [(call, meaning) for call, meaning in found if meaning]
 
 
 @dataclass(eq=False)
@@ -103,6 +103,7 @@ class Module:
     reported: bool
     bodies: dict[str, Body] = field(default_factory=dict)
     classes: dict[str, tuple[ast.ClassDef, Scope]] = field(default_factory=dict)
+    imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -112,23 +113,26 @@ class Module:
     @cached_property
     def top(self) -> Body:
         """The top level, which runs when the module is imported."""
-        return Body(self, self.tree, Scope(self.tree, self.name, None, self.package), "plain")
+        walk = Walk(self.tree.body)
+        return Body(self, self.tree, Scope(self.tree, self.name, None, self.package, walk), "plain", walk)
 
     def read(self) -> None:
         """Find the functions and classes."""
-        self._read(self.tree, self.top.scope, None)
+        self._read(self.top.walk, self.top.scope, None)
 
-    def _read(self, node: ast.AST, scope: Scope, owner: ast.ClassDef | None) -> None:
-        for child in inside(node):
-            if isinstance(child, ast.ClassDef):
-                below = Scope(child, f"{scope.path}.{child.name}", scope, self.package)
-                self.classes[below.path] = (child, below)
-                self._read(child, below, child)
-            elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                below = Scope(child, f"{scope.path}.{child.name}", scope, self.package)
-                kind = self._kind(child, scope)
-                self.bodies[below.path] = Body(self, child, below, kind, owner)
-                self._read(child, below, None)
+    def _read(self, walk: Walk, scope: Scope, owner: ast.ClassDef | None) -> None:
+        for child in walk.nodes:
+            if isinstance(child, DEFINITIONS):
+                inner = Walk(child.body)
+                below = Scope(child, f"{scope.path}.{child.name}", scope, self.package, inner)
+                if isinstance(child, ast.ClassDef):
+                    self.classes[below.path] = (child, below)
+                    self._read(inner, below, child)
+                else:
+                    self.bodies[below.path] = Body(self, child, below, self._kind(child, scope), inner, owner)
+                    self._read(inner, below, None)
+            elif isinstance(child, (ast.Import, ast.ImportFrom)):
+                self.imports.append(child)
 
     def _kind(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Kind:
         meanings = [decorator_of(one, scope) for one in node.decorator_list]
@@ -154,6 +158,7 @@ class Program:
     def __init__(self) -> None:
         """Begin without any."""
         self.modules: dict[str, Module] = {}
+        self._resolved: dict[str, str] = {}
 
     def add(self, path: Path, shown: str, name: str, source: str, *, reported: bool = True) -> Module:
         """Read a module's source; raises `SyntaxError`."""
@@ -167,11 +172,22 @@ class Program:
         return module
 
     def resolve(self, meaning: str | None) -> str | None:
-        """Follow names that a module of the program imported or bound, to where they come from."""
+        """Follow names that a module of the program imported or bound, to where they come from.
+
+        Only once all modules have been added.
+        """
+        if not meaning:
+            return meaning
+        found = self._resolved.get(meaning)
+        if found is None:
+            found = self._resolved[meaning] = self._followed(meaning)
+        return found
+
+    def _followed(self, meaning: str) -> str:
         for _ in range(8):
-            found = meaning and self._one_step(meaning)
+            found = self._one_step(meaning)
             if not found or found == meaning:
-                return meaning
+                break
             meaning = found
         return meaning
 
@@ -241,7 +257,7 @@ class Program:
     def _handed_to(self, takers: dict[str, int]) -> Iterator[Body]:
         """Return the functions that are arguments, at their places, of some calls."""
         for body in self.all_bodies():
-            for call, meaning in body.calls():
+            for call, meaning in body.calls:
                 place = takers.get(meaning)
                 if place is not None and len(call.args) > place:
                     target = self.body(body.scope.meaning(call.args[place]))
@@ -264,7 +280,7 @@ class Program:
         waiting = list(found)
         while waiting:
             body = waiting.pop()
-            for _, meaning in body.calls():
+            for _, meaning in body.calls:
                 target = self.body(meaning)
                 if target and target.kind == "plain" and target not in found:
                     found[target] = found[body]

@@ -10,7 +10,7 @@ from ..program import Program
 
 def _outside(program: Program, verb: str, message: str) -> Iterator[Hit]:
     for body in program.outside_code:
-        for call, meaning in body.calls(lambdas=False):
+        for call, meaning in body.own_calls:
             if meaning.removesuffix("_async") == f"dbos.DBOS.{verb}":
                 yield Hit(body.module, call, message)
 

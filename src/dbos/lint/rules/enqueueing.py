@@ -23,7 +23,7 @@ GREATEST = 2**31 - 1
 
 def options_of(body: Body) -> Iterator[tuple[ast.Call, ast.expr, dict[str, tuple[ast.expr, ast.expr]]]]:
     """Return the calls that are given a display of options: the call, the display, its keys and values."""
-    for call, meaning in body.calls():
+    for call, meaning in body.calls:
         place = TAKES_OPTIONS.get(meaning)
         if place is None or len(call.args) <= place:
             continue
@@ -39,7 +39,7 @@ def options_of(body: Body) -> Iterator[tuple[ast.Call, ast.expr, dict[str, tuple
 
 
 def _priorities(body: Body) -> Iterator[ast.expr]:
-    for call, meaning in body.calls():
+    for call, meaning in body.calls:
         given = keyword(call, "priority") if meaning in MAKES_OPTIONS else None
         if given is not None:
             yield given

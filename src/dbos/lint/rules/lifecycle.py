@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 
 from ..findings import Hit, rule
-from ..program import KINDS, Body, Program, entries
+from ..program import KINDS, Body, Module, Program, entries
 
 LAUNCH = "dbos.DBOS.launch"
 
 
 def _calls_of(body: Body, *meanings: str) -> list[ast.Call]:
-    return [call for call, meaning in body.calls(lambdas=False) if meaning in meanings]
+    return [call for call, meaning in body.own_calls if meaning in meanings]
 
 
 def _at_import(body: Body, call: ast.Call) -> bool:
@@ -54,23 +54,25 @@ def config(program: Program) -> Iterator[Hit]:
         test = re.search(r"(^|_)test(s|_|\.|$)|conftest", body.module.path.name)
         for call in [] if made or test else _calls_of(body, LAUNCH):
             yield Hit(body.module, call, "`launch` without `DBOS(config=...)` before it")
-    imported = {found for module in program.modules.values() for found in module.top.scope.names.values() if found}
     for module in program.modules.values():
-        shared = any(one == module.name or one.startswith(module.name + ".") for one in imported - _own(module.top))
+        launches = [call for call in _calls_of(module.top, LAUNCH) if _at_import(module.top, call)]
         makes = any(_at_import(module.top, call) for call in _calls_of(module.top, "dbos.DBOS"))
-        for call in _calls_of(module.top, LAUNCH) if shared and makes else []:
-            if _at_import(module.top, call):
+        if launches and makes and _is_imported(module):
+            for call in launches:
                 yield Hit(module, call, "this module is imported by others, and launches on import", "W")
 
 
-def _own(top: Body) -> set[str]:
-    return {found for found in top.scope.names.values() if found and found.startswith(top.scope.path + ".")}
+def _is_imported(module: Module) -> bool:
+    names = (other.top.scope.names.values() for other in module.program.modules.values() if other is not module)
+    return any(one and f"{one}.".startswith(f"{module.name}.") for bound in names for one in bound)
 
 
 def _after_launch(body: Body) -> Iterator[ast.stmt]:
     """Return the statements that follow a launch in the same block."""
+    if not _calls_of(body, LAUNCH):
+        return
     blocks = [body.node.body]
-    for node in body.nodes():
+    for node in body.nodes:
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
             for name in ("body", "orelse", "finalbody"):
                 block = getattr(node, name, None)
@@ -200,9 +202,8 @@ DBOS(config={"name": "shop", "system_database_url": os.environ["DBOS_SYSTEM_DATA
 def database(program: Program) -> Iterator[Hit]:
     """Find database URLs with a password, of other hosts than this one, in programs that use dbos."""
     for module in program.modules.values():
-        if not any((found or "").partition(".")[0] == "dbos" for found in module.top.scope.names.values()):
-            continue
-        for node in ast.walk(module.tree):
+        uses = any((found or "").partition(".")[0] == "dbos" for found in module.top.scope.names.values())
+        for node in ast.walk(module.tree) if uses and "://" in module.source else ():
             for name, value in _named(node):
                 match = URL.match(value.value) if isinstance(value.value, str) else None
                 if name.endswith("database_url") and match and match["host"] not in HERE:

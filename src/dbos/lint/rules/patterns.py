@@ -64,7 +64,7 @@ def scheduled(program: Program) -> Iterator[Hit]:
         for one in body.decorators():
             if body.meaning_of_decorator(one) == "dbos.DBOS.scheduled" and not _takes_two(body):
                 yield Hit(body.module, one, f"`{body.name}` is called with two arguments, which it does not take")
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             if meaning.removesuffix("_async") == "dbos.DBOS.create_schedule":
                 given = keyword(call, "workflow_fn")
                 target = program.body(body.meaning(given)) if given else None
@@ -117,7 +117,7 @@ def debouncing(program: Program) -> Iterator[Hit]:
                 for name, (key, value) in found.items():
                     if _refused(name, value):
                         yield Hit(body.module, key, f"`{name}` cannot be given to a debouncer")
-        for node in body.nodes():
+        for node in body.nodes:
             if isinstance(node, (ast.With, ast.AsyncWith)) and _debounces(body, node.body):
                 for item in node.items:
                     yield from _refusals(body, item.context_expr)
@@ -237,12 +237,12 @@ async def remind() -> None:
 def coroutines(program: Program) -> Iterator[Hit]:
     """Find blocking verbs in coroutines, and in workflows `gather` without `return_exceptions`."""
     for body in program.reported():
-        for call, meaning in body.calls(lambdas=False) if body.is_async else ():
+        for call, meaning in body.own_calls if body.is_async else ():
             verb = meaning.removeprefix("dbos.DBOS.")
             if meaning == f"dbos.DBOS.{verb}" and verb in TWICE:
                 yield Hit(body.module, call, f"`DBOS.{verb}` blocks the loop of `{body.name}`: use {verb}_async")
     for body, start in program.workflow_code.items():
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             flagged = any(one.arg in ("return_exceptions", None) for one in call.keywords)
             if meaning == "asyncio.gather" and not flagged:
                 yield Hit(body.module, call, f"`gather` in {within(body, start)}, without return_exceptions=True", "W")

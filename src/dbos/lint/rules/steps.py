@@ -48,7 +48,7 @@ def no_workflow_calls(program: Program) -> Iterator[Hit]:
     """Find operations of workflows in steps, and calls of workflows."""
     for body, start in program.step_code.items():
         where = within(body, start, "step")
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             target = program.body(meaning)
             if meaning in WORKFLOW_ONLY:
                 name = meaning.removeprefix("dbos.").replace("()", "")
@@ -82,7 +82,7 @@ def work(url: str) -> int:
 def inline(program: Program) -> Iterator[Hit]:
     """Find lambdas handed to `run_step` without a name."""
     for body in program.reported():
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             if meaning not in ("dbos.DBOS.run_step", "dbos.DBOS.run_step_async") or len(call.args) < 2:
                 continue
             options, function = call.args[:2]

@@ -85,12 +85,12 @@ def determinism(program: Program) -> Iterator[Hit]:
     """Find calls and reads whose value differs from run to run."""
     for body, start in program.workflow_code.items():
         where = within(body, start)
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             seeded = meaning == "random.Random" and (call.args or call.keywords)
             if is_impure(meaning) and not seeded and program.body(meaning) is None:
                 name = meaning.replace("()", "")
                 yield Hit(body.module, call, f"`{name}` in {where}, is not deterministic: call it in a step")
-        for node in body.nodes():
+        for node in body.nodes:
             if isinstance(node, ast.Subscript) and body.scope.meaning(node.value) == "os.environ":
                 message = f"`os.environ` in {where}, may differ in another process: read it in a step"
                 yield Hit(body.module, node, message)
@@ -140,7 +140,7 @@ handle = DBOS.start_workflow(report)
 def background(program: Program) -> Iterator[Hit]:
     """Find workflows that are the target of a thread, a pool or an executor."""
     for body in program.reported():
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             for target in _threaded(body, call, meaning):
                 found = program.body(body.scope.meaning(target))
                 if found and found.kind == "workflow":
@@ -178,7 +178,7 @@ def work(count: int) -> int:
 def constraints(program: Program) -> Iterator[Hit]:
     """Find assignments to names that are declared `global` or `nonlocal`."""
     for body, start in program.workflow_code.items():
-        for node in body.nodes():
+        for node in body.nodes:
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node.id in body.scope.outer_names:
                 message = f"outer variable `{node.id}` is changed in {within(body, start)}: return the value instead"
                 yield Hit(body.module, node, message)
@@ -213,7 +213,7 @@ def remind() -> None:
 def sleep(program: Program) -> Iterator[Hit]:
     """Find sleeps that are not durable; a sleep of 0 only lets other tasks run."""
     for body, start in program.workflow_code.items():
-        for call, meaning in body.calls():
+        for call, meaning in body.calls:
             nothing = call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
             if meaning in SLEEPS and not nothing:
                 message = f"`{meaning}` in {within(body, start)}, is not durable: use {SLEEPS[meaning]}"
@@ -254,7 +254,7 @@ def handle(key: str) -> None:
 def idempotency(program: Program) -> Iterator[Hit]:
     """Find a second start among the statements of a block."""
     for body in program.reported():
-        for node in body.nodes():
+        for node in body.nodes:
             if not isinstance(node, (ast.With, ast.AsyncWith)):
                 continue
             opened = [program.resolve(body.scope.meaning(one.context_expr)) for one in node.items]
