@@ -8,7 +8,7 @@ WORKERS ?= 4
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem torture check docs rules bench stubs parity format coverage clean
+.PHONY: help demo test test-ecosystem torture mutations check docs rules bench stubs parity format coverage clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -53,10 +53,15 @@ test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this
 torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 8000
+	@$(BIN)/python tests/torture/kills.py $(DBOS_TORTURE_POSTGRES_URL) --floor 800
+	@DBOS_PROPERTY_EXAMPLES=1000 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) -o timeout=1200 tests/properties
 	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
 	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py $(wildcard tests/crash/test_*_matrix.py)
 	@$(BIN)/python tests/torture/ticks.py $(DBOS_TORTURE_POSTGRES_URL)
+
+mutations: $(VENV)/.dev ## Remove one guard after another and see that the tests notice
+	@$(BIN)/python tools/mutations.py
 
 check: $(VENV)/.dev ## Check format, lint, types, layers, sizes and stubs
 	$(BIN)/ruff format --check .

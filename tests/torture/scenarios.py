@@ -6,10 +6,12 @@ Called twice with the same key it must give the same again.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from face import Face
+from random_programs import Interpreter, expected, random_program
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos.error import DBOSQueueDeduplicatedError
@@ -22,9 +24,10 @@ LIMITED = "torture-limited"
 class Program:
     """The workflows of the campaign, and the scenarios that use them."""
 
-    def __init__(self, face: Face) -> None:
-        """Register the workflows; launch afterwards."""
+    def __init__(self, face: Face, note: Callable[[str], None] | None = None) -> None:
+        """Register the workflows; launch afterwards. `note` is told of every run of a step's body."""
         self.face = face
+        self.note = note
         self.dbos = face.dbos
         self.scenarios: dict[str, tuple[Scenario, Any]] = {}
         self._register()
@@ -45,6 +48,8 @@ class Program:
 
         @face.step()
         async def double(number: int) -> int:
+            if self.note is not None:
+                self.note(f"{DBOS.workflow_id}/{DBOS.step_id}")
             return 2 * number
 
         @face.workflow()
@@ -90,6 +95,7 @@ class Program:
         self.double, self.two_steps, self.with_children, self.sleeping = double, two_steps, with_children, sleeping
         self.receiving, self.sending, self.setting, self.streaming = receiving, sending, setting, streaming
         self.patched = patched
+        self.interpreter = Interpreter(face, self.note)
 
     async def run(self, key: str, workflow: Any, *args: Any) -> Any:
         """Run a workflow under a key."""
@@ -130,6 +136,11 @@ class Program:
         @add(True)
         async def patch(key: str) -> Any:
             return await self.run(key, self.patched)
+
+        @add(True)
+        async def program(key: str) -> Any:
+            chosen = random_program(random.Random(key))
+            return await self.run(key, self.interpreter.workflow, chosen) == expected(chosen)
 
         @add((12, 3, "SUCCESS"))
         async def look(key: str) -> Any:
@@ -194,17 +205,18 @@ class Program:
         async def delay(key: str) -> Any:
             return await (await self.enqueue(key, delay_seconds=0.01)).get_result()
 
-        @add(("DELAYED", "refused", "CANCELLED"))
+        @add(("refused", "CANCELLED"))
         async def deduplication(key: str) -> Any:
             await self.enqueue(key, deduplication_id=key, delay_seconds=3600)
-            before = "DELAYED" if await self.status(key) in ("DELAYED", "CANCELLED") else await self.status(key)
-            try:
-                await self.enqueue(f"{key}-second", deduplication_id=key, delay_seconds=3600)
-                second = "taken"
-            except DBOSQueueDeduplicatedError:
-                second = "refused"
+            second = "refused"
+            if await self.status(key) == "DELAYED":  # else it was cancelled before, and holds its id no longer
+                try:
+                    await self.enqueue(f"{key}-second", deduplication_id=key, delay_seconds=3600)
+                    second = "taken"
+                except DBOSQueueDeduplicatedError:
+                    pass
             await dbos.cancel_workflow(key)
-            return before, second, await self.status(key)
+            return second, await self.status(key)
 
         @add([12, 12, 12])
         async def bulk(key: str) -> Any:
@@ -225,8 +237,10 @@ class Program:
         @add((12, 12))
         async def fork(key: str) -> Any:
             first = await self.run(key, self.two_steps, 3)
-            with SetWorkflowID(f"{key}-fork"):
-                handle = await dbos.fork_workflow(key, 2)
+            if await self.status(f"{key}-fork") is None:
+                with SetWorkflowID(f"{key}-fork"):
+                    await dbos.fork_workflow(key, 2)
+            handle = await dbos.retrieve_workflow(f"{key}-fork")
             return first, await handle.get_result()
 
         @add((12, 12))
