@@ -65,7 +65,7 @@ def test_a_program_killed_at_any_commit_comes_to_the_same(launch: Any, db: Any, 
     def holds(program: Program, number: int, when: testing.When) -> None:
         whole, left = (tmp_path / f"{next(numbers)}-{name}.sqlite" for name in ("whole", "left"))
         relaunched(whole)
-        with testing.at_commit(number, lambda: copy(whole, left), when=when):
+        with testing.at_commit(number, lambda: copy(whole, left), when=when, services=True):
             assert face.run(run(program)) == expected(program)
         if not left.exists():
             copy(whole, left)  # it was killed when all was done

@@ -63,7 +63,7 @@ class Kill:
         """Return a block in which this process dies at that commit."""
         if self.when != "inside":
             return testing.kill_at_commit(self.number, when="before" if self.when == "before" else "after")
-        return testing.at_commit(self.number, threading.Timer(self.delay_sec, _die).start)
+        return testing.at_commit(self.number, threading.Timer(self.delay_sec, _die).start, services=True)
 
 
 def _die() -> None:
