@@ -37,11 +37,25 @@ _SEVERITIES = {
 }
 
 
-class SpanRelay(SpanProcessor):
-    """Hands a provider's spans to the exporters of the current launch: providers cannot let a processor go."""
+class Relay:
+    """Hands what a provider makes to the exporters of the current launch: providers cannot let a processor go."""
 
     def __init__(self) -> None:
-        self.targets: list[SpanProcessor] = []
+        self.targets: list[Any] = []
+
+    def shutdown(self) -> None:
+        """Send what is left and stop."""
+        targets, self.targets = self.targets, []
+        for target in targets:
+            target.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Send what is left."""
+        return all([target.force_flush(timeout_millis) for target in self.targets])
+
+
+class SpanRelay(Relay, SpanProcessor):
+    """A relay of spans."""
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """Tell them that a span begins."""
@@ -53,40 +67,17 @@ class SpanRelay(SpanProcessor):
         for target in self.targets:
             target.on_end(span)
 
-    def shutdown(self) -> None:
-        """Send what is left and stop."""
-        targets, self.targets = self.targets, []
-        for target in targets:
-            target.shutdown()
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send what is left."""
-        return all([target.force_flush(timeout_millis) for target in self.targets])
-
-
-class LogRelay(LogProcessor):
-    """Hands a provider's log records to the exporters of the current launch."""
-
-    def __init__(self) -> None:
-        self.targets: list[LogProcessor] = []
+class LogRelay(Relay, LogProcessor):
+    """A relay of log records."""
 
     def on_emit(self, log_record: Any) -> None:
         """Tell them of a record."""
         for target in self.targets:
             target.on_emit(log_record)
 
-    def shutdown(self) -> None:
-        """Send what is left and stop."""
-        targets, self.targets = self.targets, []
-        for target in targets:
-            target.shutdown()
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Send what is left."""
-        return all([target.force_flush(timeout_millis) for target in self.targets])
-
-
-# One relay on each provider, for good.
+# One relay for spans and one for log records on each provider, for good.
 _span_relays: weakref.WeakKeyDictionary[Any, SpanRelay] = weakref.WeakKeyDictionary()
 _log_relays: weakref.WeakKeyDictionary[Any, LogRelay] = weakref.WeakKeyDictionary()
 
@@ -137,7 +128,7 @@ class Exporters:
     """What one application attached."""
 
     def __init__(self, settings: Settings) -> None:
-        self._relays: list[SpanRelay | LogRelay] = []
+        self._relays: list[Relay] = []
         self._handled: list[tuple[logging.Logger, logging.Handler]] = []
         self._named: list[tuple[logging.Logger, logging.Filter]] = []
         self._resource = {"service.name": settings.name}
