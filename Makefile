@@ -48,7 +48,8 @@ test: $(VENV)/.dev ## Run the tests, on SQLite and Postgres (WORKERS=4, PYTEST_A
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this one, and kill them
-	@$(BIN)/python -m pytest tests/ecosystem $(PYTEST_ARGS)
+	@$(BIN)/python tests/ecosystem/environments.py
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/ecosystem $(PYTEST_ARGS)
 
 torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
