@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -361,18 +362,20 @@ def _stop(application: Application, completion_timeout_sec: float) -> None:
     if completion_timeout_sec > 0:
         node.wait_until_idle(completion_timeout_sec)
     node.stopping = True
+    node.database.give_up()
     node.cancel_tasks()
     if installed() is node:
         install(None)
     for service in others:
         service.ask_to_stop()
+    deadline = time.monotonic() + JOIN_SEC
     for service in others:
-        service.join(JOIN_SEC)
+        service.join(max(0.0, deadline - time.monotonic()))
     node.threads.close()
     for close in application.closers:
         close()
     node.abandon_runs()
-    node.journal.stop()
+    node.journal.stop(JOIN_SEC)
     if application.lease is not None:
         application.lease.drop()
     node.signals.stop()

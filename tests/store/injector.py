@@ -173,6 +173,16 @@ def installed() -> Iterator[Injector]:
             replace(owner, name, _before(injector, getattr(owner, name), fail))
         for owner, name in COMMITS:
             replace(owner, name, _after(injector, getattr(owner, name)))
-        replace(retry, "FIRST_SEC", 0.002)
-        replace(retry, "LONGEST_SEC", 0.02)
+        undo.enter_context(prompt_retries(0.002))
         yield injector
+
+
+@contextmanager
+def prompt_retries(first_sec: float = 0.05) -> Iterator[None]:
+    """Let the store try again soon, and never wait for longer than ten times that."""
+    before = retry.FIRST_SEC, retry.LONGEST_SEC
+    retry.FIRST_SEC, retry.LONGEST_SEC = first_sec, 10 * first_sec
+    try:
+        yield
+    finally:
+        retry.FIRST_SEC, retry.LONGEST_SEC = before

@@ -84,7 +84,7 @@ def _histories(node: Runtime, workflow_ids: list[str]) -> dict[str, dict[int, Re
         try:
             return node.database.read(lambda session: steps.history(session, workflow_ids))
         except DBOSException as error:
-            if node.database.closed:
+            if node.database.gave_up:
                 raise
             logger.warning("Reading what %d workflows recorded failed (%s), retrying", len(workflow_ids), error)
             node.database.pause(backoff.next())

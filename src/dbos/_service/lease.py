@@ -6,6 +6,7 @@ Knows when to say so, and what to do when the database was away. Leaves rows to 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 
 from .._engine.process import Process, has_ended
@@ -18,6 +19,7 @@ from .service import Service
 logger = logging.getLogger("dbos")
 
 RETRY_SEC = 1.0
+SAY_SEC = 3.0
 
 
 class Lease(Service):
@@ -67,15 +69,28 @@ class Lease(Service):
 
     def drop(self) -> None:
         """Give the lease up, so that others adopt at once what is left."""
-        self._say(lambda session: leases.drop(session, self.holder.incarnation))
-        self._say(lambda session: leases.remove_idle(session, self.holder.incarnation))
+        incarnation = self.holder.incarnation
+        self._say(
+            lambda session: leases.drop(session, incarnation), lambda session: leases.remove_idle(session, incarnation)
+        )
 
-    def _say(self, work: Callable[[Session], None]) -> None:
-        """Tell others something that they would find out in time: a database that is away keeps nobody waiting."""
-        try:
-            self._node.database.attempt(work)
-        except ConnectionLost as lost:
-            logger.warning("Others will see that this process ends only when its lease runs out: %s", lost)
+    def _say(self, *works: Callable[[Session], None]) -> None:
+        """Tell others something that they would find out in time: a database that is away, or does not answer, keeps
+        nobody waiting.
+        """
+
+        def say() -> None:
+            try:
+                for work in works:
+                    self._node.database.attempt(work)
+            except Exception as error:
+                logger.warning("Others will see that this process ends only when its lease runs out: %s", error)
+
+        speaker = threading.Thread(target=say, name="dbos-lease-end", daemon=True)
+        speaker.start()
+        speaker.join(SAY_SEC)
+        if speaker.is_alive():
+            logger.warning("The database does not answer: others will see that this process ends when its lease does")
 
     def _turn(self) -> float:
         """Renew the lease; return the seconds until the next time."""

@@ -143,7 +143,8 @@ class Database:
     def __init__(self, dialect: Dialect, *, retry: bool = True) -> None:
         self.dialect = dialect
         self._retry = retry
-        self._closed = threading.Event()
+        self._gave_up = threading.Event()
+        self._closed = False
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run `work`, which only reads; repeat it while the database cannot be reached."""
@@ -207,33 +208,45 @@ class Database:
         """Open a connection that writes journal batches."""
         raise NotImplementedError
 
+    def give_up(self) -> None:
+        """Wait no longer for a database that cannot be reached: what meets that from now on fails."""
+        self._gave_up.set()
+
     def close(self) -> None:
         """Close every connection; work still retrying gives up."""
-        self._closed.set()
+        self._closed = True
+        self.give_up()
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
-        return self._closed.is_set()
+        return self._closed
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether lost connections are final."""
+        return self._gave_up.is_set()
 
     def pause(self, seconds: float) -> None:
-        """Wait before another try, or until this database is closed."""
-        self._closed.wait(seconds)
+        """Wait before another try, or until there will be none."""
+        self._gave_up.wait(seconds)
 
     def persist(self, work: Callable[[], T], *, contends: bool = False) -> T:
-        """Run `work` until the database answers (EX-42), or until this database is closed.
+        """Run `work` until the database answers (EX-42), or until this database gives up.
 
         `contends`: whether `Contended` goes to the caller. What the driver raises beyond that is `Refused`.
         """
         backoff = Backoff()
         while True:
-            if self._closed.is_set():
-                raise DBOSException("The system database connection was closed: nothing more can be read or written")
+            if self._closed:
+                raise _ended()
             try:
                 return work()
             except Passing as failure:
                 if contends and isinstance(failure, Contended):
                     raise
+                if self.gave_up:
+                    raise _ended() from failure
                 if not self.retries:
                     raise unreachable(failure) from failure
                 seconds = failure.wait_sec(backoff)
@@ -250,6 +263,10 @@ class Database:
 
     def _snapshot(self, work: Callable[[Session], T]) -> T:
         raise NotImplementedError
+
+
+def _ended() -> DBOSException:
+    return DBOSException("The system database connection was closed: nothing more can be read or written")
 
 
 def unreachable(error: BaseException) -> Exception:

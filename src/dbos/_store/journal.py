@@ -253,7 +253,7 @@ class Journal:
                 if lane is not None:
                     lane.close()
                     lane = None
-                if self._database.closed or self._stopping or not self._database.retries:
+                if self._database.gave_up or self._stopping or not self._database.retries:
                     error = _stopped() if self._database.retries else unreachable(lost)
                     for entry in batch:
                         entry.fail(error)

@@ -44,6 +44,8 @@ T = TypeVar("T")
 # Joins of a few journal rows with a table must go by its key even before the table was ever analysed: a cached plan
 # that scans would be kept while the table grows.
 _LANE_SETTINGS = "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off"
+# A server that vanished with its machine or its network says nothing: without these it is waited for for hours.
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 _RETRIED_CLASSES = ("08", "53", "57")
 # A queue's rows are found in the order of an index, never by sorting what statistics take for a few. Planning a claim
 # takes longer than running it: it is done once.
@@ -54,7 +56,8 @@ _VALUE_STATES = ("22", "23", "54")  # data exceptions, broken constraints, limit
 _CONTENDED_STATES = ("40001", "55P03")
 _DEADLOCK = "40P01"
 _CANCELLED = "57014"
-_RETRIED_STATES = ("25P03",)
+_READ_ONLY = "25006"  # the server, or the standby it has become
+_RETRIED_STATES = ("25P03", _READ_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Connecting:
         keywords: dict[str, Any] = {"connect_timeout": self.connect_timeout}
         if self.application_name and "application_name" not in self.address.conninfo:
             keywords["application_name"] = self.application_name
+        keywords |= {name: value for name, value in _KEEPALIVE.items() if name not in self.address.conninfo}
         raw = psycopg.connect(self.address.conninfo, autocommit=True, row_factory=tuple_row, **keywords)
         if self.idle_transaction_timeout_ms is not None and "idle_in_transaction" not in self.address.conninfo:
             raw.execute(f"set idle_in_transaction_session_timeout = {self.idle_transaction_timeout_ms:d}")
@@ -300,7 +304,11 @@ class PostgresSession:
     def _execute(self, statement: str, parameters: dict[str, Any]) -> psycopg.Cursor[Row]:
         compiled = self._dialect.compile(statement)
         cursor = psycopg.RawCursor(self.raw, row_factory=tuple_row)
-        return cursor.execute(compiled.text.encode(), [parameters[name] for name in compiled.parameters])
+        try:
+            return cursor.execute(compiled.text.encode(), [parameters[name] for name in compiled.parameters])
+        except psycopg.errors.ReadOnlySqlTransaction:
+            self.raw.close()  # another connection may find a server that writes
+            raise
 
 
 class PostgresLane:

@@ -39,6 +39,7 @@ SLOWEST_LOOK_SEC = 0.010
 HEARING_POLL_SEC = 60.0
 UNTOLD_FACTOR = 1.25  # with the pulse, an idle process then asks fewer than two statements a second
 RECENT_SEC = 1.0
+LONGEST_REST_SEC = 2.0
 
 ON_REQUEST = "run"  # the noun that is told only while somebody wants it
 WANT: tuple[str, str] = ("want", ON_REQUEST)
@@ -286,7 +287,8 @@ class Signals:
             pause = min(UNTOLD_FACTOR * wanted if untold else HEARING_POLL_SEC, self._all_at - now)
         else:
             pause = fastest if found else slower
-        return max(pause, 4 * took_sec)  # asking for very many keys must not become the main work
+        # Asking for very many keys must not become the main work; but an answer may be late for other reasons, too.
+        return max(pause, min(4 * took_sec, LONGEST_REST_SEC))
 
     def _request(self, now: float) -> None:
         """Say that this process waits for what is told on request only, if it does."""
