@@ -13,6 +13,7 @@ from programs import (
     INTERNAL_QUEUE,
     Gate,
     logged,
+    pause,
     redispatch,
     status_of,
     step_names,
@@ -23,6 +24,8 @@ from programs import (
 
 from dbos import DBOS, SetWorkflowID
 from dbos import error as dbos_error
+
+STALE_SEC = 0.11  # a step begins on nothing older than 0.1 s (EX-80)
 
 
 def finish_elsewhere(db: Any, workflow_id: str, value: Any) -> None:
@@ -99,16 +102,19 @@ async def test_a_token_on_a_row_that_is_not_pending_means_nothing(launch, db, fa
 async def test_a_step_of_an_execution_that_lost_ownership_is_not_recorded_and_the_execution_parks(launch, db, face):
     gate = Gate()
     raised: list[BaseException] = []
+    ran: list[str] = []
 
     @face.step(name="step")
-    async def step() -> None: ...
+    async def step(which: str) -> None:
+        ran.append(which)
 
     @face.workflow()
     async def program() -> str:
-        await step()
+        await step("before")
         await gate.wait()
+        await pause(STALE_SEC)  # what the database said of the run is too old to begin another step on
         try:
-            await step()
+            await step("after")
         except BaseException as error:
             raised.append(error)
             raise
@@ -127,6 +133,7 @@ async def test_a_step_of_an_execution_that_lost_ownership_is_not_recorded_and_th
         finish_elsewhere(db, "w", "from the owner")
         assert await handle.get_result() == "from the owner"
     assert step_names(db, "w") == [(1, "step")]
+    assert ran == ["before"]
     assert any(record.levelno == logging.WARNING for record in records)
 
 
@@ -218,16 +225,19 @@ async def test_an_exception_of_a_lost_execution_is_not_stored(launch, db, face):
 
 @pytest.mark.rules("RV-43", "EX-45", "ERR-5")
 async def test_code_that_swallows_the_loss_records_nothing_more(launch, db, face):
+    ran: list[int] = []
+
     @face.step(name="step")
-    async def step() -> None: ...
+    async def step(number: int) -> None:
+        ran.append(number)
 
     @face.workflow()
     async def program() -> str:
-        await step()
+        await step(0)
         take_over(db, "w")
-        for _ in range(3):
+        for number in (1, 2, 3):
             try:
-                await step()
+                await step(number)
             except BaseException:
                 continue
         finish_elsewhere(db, "w", "from the owner")
@@ -237,6 +247,7 @@ async def test_code_that_swallows_the_loss_records_nothing_more(launch, db, face
     with SetWorkflowID("w"):
         assert await program() == "from the owner"
     assert step_names(db, "w") == [(1, "step")]
+    assert ran in ([0], [0, 1]), "it knew that the run was lost"
 
 
 @pytest.mark.rules("EX-44", "EX-51", "ST-8", "ST-20")
