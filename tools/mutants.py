@@ -30,7 +30,7 @@ OWNERSHIP = (
         "_store/workflows.py",
         " and w.owner_xid = r.{owner}\n",
         "\n",
-        "test_ownership.py::test_a_step_of_an_execution_that_lost_ownership_is_not_recorded_and_the_execution_parks",
+        "store/test_guards.py::test_a_record_takes_for_a_pending_run_of_its_execution_only",
     ),
     _mutant(
         "a record is written whatever the status",
@@ -44,7 +44,7 @@ OWNERSHIP = (
         "_store/workflows.py",
         "\n                {{lock:w}})",
         ")",
-        "test_cancelled_trees.py",
+        "store/test_guards.py::test_a_record_waits_for_who_is_changing_its_run",
     ),
     _mutant(
         "an outcome is stored whoever owns the run",
@@ -383,7 +383,7 @@ STATUSES = (
         "_store/deletion.py",
         " order by w.workflow_uuid\n {lock:w}\n",
         " order by w.workflow_uuid\n",
-        "test_deletion.py",
+        "store/test_guards.py::test_a_deletion_waits_for_who_writes_for_the_run",
     ),
     _mutant(
         "a collection takes what was resumed meanwhile",

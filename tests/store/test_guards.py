@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
-from dbos._store import adoption, claims, debounce, leases, messages, rewinding, steps, workflows
+from dbos._store import adoption, cancelling, claims, debounce, deletion, leases, messages, rewinding, steps, workflows
 from dbos._store.claims import Claimant
 from dbos._store.database import ConnectionLost, Database, Kind
 from dbos._store.debounce import Bounce
@@ -25,6 +28,11 @@ from dbos._store.workflows import OUTCOME, Outcome, Scope
 from dbos.error import DBOSException, DBOSQueueDeduplicatedError, DBOSWorkflowCancelledError
 
 SCOPE = Scope("testapp", "v1", "local")
+BOUND_SEC = 60.0
+WAITING = (
+    "select count(*) as waiting from pg_stat_activity "
+    "where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0"
+)
 
 
 @pytest.fixture
@@ -171,6 +179,57 @@ def test_what_no_longer_waits_is_not_bounced(opened: Database, db: Any, status: 
     with pytest.raises(DBOSQueueDeduplicatedError):
         opened.transact(lambda session: debounce.bounce(session, wanted))
     assert db.rows("select 1 from {workflow_input}") == []
+
+
+@contextmanager
+def waiting(db: Any, work: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Have `work` done by another thread, which waits for what the block holds; then the list has its result."""
+    done: list[Any] = []
+    worker = threading.Thread(target=lambda: done.append(work()), daemon=True)
+    worker.start()
+    deadline = time.monotonic() + BOUND_SEC
+    while not db.rows(WAITING)[0]["waiting"]:
+        assert not done, f"it did not wait, and came to {done[0]!r}"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield done
+    worker.join(BOUND_SEC)
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+@pytest.mark.rules("ST-20", "EX-80")
+def test_a_record_waits_for_who_is_changing_its_run(opened: Database, db: Any) -> None:
+    insert(db, "w", owner_xid="mine")
+    kind, record = RECORDS["step"]
+    lane = opened.lane()
+    with ExitStack() as ended:
+
+        def cancel(session: Any) -> list[Any]:
+            cancelling.cancel(session, ["w"])
+            return ended.enter_context(waiting(db, lambda: lane.write([(kind, [record("w", "mine")])])))
+
+        done = opened.transact(cancel)
+    assert done == [[set()]]
+    lane.close()
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+@pytest.mark.rules("DEL-1", "DEL-5", "MGT-50")
+def test_a_deletion_waits_for_who_writes_for_the_run(opened: Database, db: Any) -> None:
+    insert(db, "w", owner_xid="mine")
+    step = RECORDS["step"][1]("w", "mine")
+    with ExitStack() as ended:
+
+        def write(session: Any) -> list[Any]:
+            assert steps.hold(session, "w", "mine")
+            steps.insert(session, step)
+            return ended.enter_context(
+                waiting(db, lambda: opened.transact(lambda other: deletion.delete(other, ["w"])))
+            )
+
+        done = opened.transact(write)
+    assert [one.workflow_id for one in done[0]] == ["w"]
+    assert db.rows("select 1 from {operation_outputs}") == []
 
 
 @pytest.mark.parametrize("db", ["postgres"], indirect=True)
