@@ -312,7 +312,7 @@ async def test_a_held_deduplication_id_is_recognised_as_such(launch, db, face):
         await face.dbos.send("absent", "hello")
 
 
-@pytest.mark.rules("LITE-11")
+@pytest.mark.rules("LITE-11", "TST-5")
 def test_what_others_write_into_the_file_is_found(launch, db):
     if db.dialect == "postgres":
         pytest.skip("Postgres tells")

@@ -102,7 +102,7 @@ async def test_functions_run_under_the_next_instance(launch, db, face):
     assert versions == ["v1", "v2"]
 
 
-@pytest.mark.rules("LIF-4", "LIF-7")
+@pytest.mark.rules("LIF-4", "LIF-7", "TST-8")
 async def test_destroying_the_registry_forgets_workflows(launch, face):
     """Refuse both ways of running one (3.4.0 still starts it, and blames the launch for a call)."""
 

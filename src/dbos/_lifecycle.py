@@ -36,7 +36,7 @@ from ._service.service import Service
 from ._service.sweeper import Sweeper
 from ._service.upgrader import Upgrader, participants
 from ._store import leases, versions, workflows
-from ._store.opening import Opening, migrate_url, open_database
+from ._store.opening import migrate_url, open_database, opening_of
 from ._store.pulse import Fresh
 from ._store.queues import INTERNAL_QUEUE
 
@@ -197,6 +197,18 @@ def launch() -> None:
         raise
 
 
+def relaunch() -> None:
+    """End DBOS where it is and launch it again with the same settings, as a process does that is started again."""
+    global _application
+    ended = launched()
+    destroy()
+    application = _constructed_from(ended.facade, ended.settings)
+    application.listened, application.alert_handler = ended.listened, ended.alert_handler
+    with _lock:
+        _application = application
+    launch()
+
+
 def _launch(application: Application) -> None:
     settings = application.settings
     application.version = application.version or computed_version(settings.name)
@@ -299,24 +311,6 @@ def _warn_of_keys_without_effect(settings: Settings) -> None:
         logger.warning(
             "run_admin_server has no effect: this implementation has no admin server; use the `dbos` command line"
         )
-
-
-def opening_of(settings: Settings) -> Opening:
-    """Return how the settings say to open the system database."""
-    connect_args = settings.engine_kwargs["connect_args"]
-    return Opening(
-        url=settings.system_database_url,
-        engine=settings.system_database_engine,
-        schema=settings.system_schema,
-        pool_size=settings.pool_size,
-        pool_timeout_sec=float(settings.engine_kwargs.get("pool_timeout", 30)),
-        connect_timeout=int(connect_args.get("connect_timeout", 10)),
-        application_name=connect_args.get("application_name"),
-        idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
-        observe_timeout_ms=settings.observe_timeout_ms,
-        listen_notify=settings.use_listen_notify,
-        own_tables=settings.executor_lease_sec > 0,
-    )
 
 
 def destroy(*, destroy_registry: bool = False, workflow_completion_timeout_sec: int = 0) -> None:

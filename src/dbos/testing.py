@@ -1,4 +1,4 @@
-"""Helpers for tests of programs that must survive: die or fail at a chosen commit.
+"""Helpers for tests: begin anew, die or fail at a chosen commit, recover, move the clock.
 
 from dbos import testing
 
@@ -14,15 +14,132 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from . import _lifecycle
+from ._dbos import DBOS
+from ._engine.runtime import Runtime
+from ._error import DBOSException, DBOSNonExistentWorkflowError
 from ._model import clock
-from ._store import faults
+from ._model.config import DBOSConfig
+from ._model.status import ACTIVE, TERMINAL
+from ._store import faults, workflows
+from ._store.database import Session
 
 When = Literal["before", "after"]
 SERVICE_THREADS = frozenset(f"dbos-{name}" for name in ("dispatcher", "lease", "scheduler", "sweeper", "upgrader"))
 
-__all__ = ["ManualClock", "at_commit", "count_commits", "kill_at_commit", "manual_clock"]
+__all__ = [
+    "ManualClock",
+    "at_commit",
+    "count_commits",
+    "crash_and_recover",
+    "kill_at_commit",
+    "manual_clock",
+    "reset",
+    "run_recovered",
+    "run_recovered_async",
+    "set_status",
+]
+
+
+# --- beginning anew, and again
+
+
+def reset(config: DBOSConfig) -> None:
+    """Give a test a launched DBOS on an empty system database: end the last one, configure, empty the tables, launch.
+
+    Decorated functions stay registered. Raises what `DBOS(...)` and `DBOS.launch()` raise.
+
+        reset({"name": "shop", "system_database_url": "sqlite:///test.sqlite"})
+    """
+    DBOS.destroy()
+    DBOS(config=config)
+    DBOS.reset_system_database(truncate=True)
+    DBOS.launch()
+
+
+def crash_and_recover() -> list[str]:
+    """Launch DBOS again over whatever runs, as after a crash, and return the ids of the workflows that were running.
+
+    They are abandoned where they are and recovered from their recorded steps, under the same configuration, executor
+    and version. A step that was at work when it happened runs again: its first run may still go on in its thread.
+    For a real crash, of the whole process, see `kill_at_commit`. Raises `DBOSException` when DBOS is not launched.
+
+        for workflow_id in crash_and_recover():
+            print(DBOS.retrieve_workflow(workflow_id).get_result())
+    """
+    node = _runtime()
+    running = node.database.read(lambda session: workflows.pending_of(session, node.scope, [node.executor_id], None))
+    _lifecycle.relaunch()
+    return running
+
+
+def set_status(workflow_id: str, status: str) -> None:
+    """Write a workflow's status, whatever it was, and nothing of the rest: a state that tests cannot else bring about.
+
+    A workflow that is made `PENDING` is recovered at the next launch of its executor and version. Raises
+    `DBOSNonExistentWorkflowError` for an unknown id, `DBOSException` for an unknown status.
+
+        set_status("order-17", "PENDING")
+    """
+    if status not in ACTIVE | TERMINAL:
+        raise DBOSException(
+            f"No workflow has the status {status!r}: give one of {', '.join(sorted(ACTIVE | TERMINAL))}"
+        )
+
+    def write(session: Session) -> int:
+        return session.run(
+            """
+            update {workflow_status}
+               set status = :status, updated_at = {now_ms},
+                   completed_at = case when :ended then coalesce(completed_at, {now_ms}) end
+             where workflow_uuid = :id
+            """,
+            id=workflow_id,
+            status=status,
+            ended=status in TERMINAL,
+        )
+
+    if _runtime().database.transact(write) == 0:
+        raise DBOSNonExistentWorkflowError("target", workflow_id)
+
+
+def run_recovered(workflow_id: str) -> Any:
+    """Run a workflow once more, as if its process had died before its outcome was recorded; return what it returns.
+
+    Its recorded steps are replayed: whoever counts their runs sees that none ran again. Raises what the workflow
+    raises, and what `set_status` raises.
+
+        with SetWorkflowID("order-17"):
+            first = checkout("order-17")
+        assert run_recovered("order-17") == first
+    """
+    _interrupt(workflow_id)
+    return DBOS.retrieve_workflow(workflow_id).get_result()
+
+
+async def run_recovered_async(workflow_id: str) -> Any:
+    """Run a workflow once more: `run_recovered` for a test that runs on an event loop.
+
+    assert await run_recovered_async("order-17") == first
+    """
+    _interrupt(workflow_id)
+    return await (await DBOS.retrieve_workflow_async(workflow_id)).get_result()
+
+
+def _interrupt(workflow_id: str) -> None:
+    set_status(workflow_id, "PENDING")
+    crash_and_recover()
+
+
+def _runtime() -> Runtime:
+    runtime = _lifecycle.launched().runtime
+    assert runtime is not None
+    return runtime
+
+
+# --- commits
 
 
 @contextmanager
@@ -91,6 +208,9 @@ def count_commits() -> Iterator[list[None]]:
         yield commits
     finally:
         faults.hooks.remove(hook)
+
+
+# --- time
 
 
 class ManualClock(clock.Clock):

@@ -13,7 +13,7 @@ from programs import rerun
 from dbos import DBOS, DBOSContextEnsure, DBOSContextSetAuth, SendMessage, SetWorkflowID
 
 
-@pytest.mark.rules("OT-2", "OT-6", "OT-8", "OT-9", "OTEL-6", "OTEL-10", "OTEL-11", "OTEL-12", "OTEL-15")
+@pytest.mark.rules("OT-2", "OT-6", "OT-8", "OT-9", "OTEL-6", "OTEL-10", "OTEL-11", "OTEL-12", "OTEL-15", "TST-11")
 async def test_a_workflow_and_its_steps(launch, face, spans):
     @face.step()
     async def add(a: int, b: int) -> int:

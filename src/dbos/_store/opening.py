@@ -14,6 +14,7 @@ from . import address as addresses
 from .database import Database
 
 if TYPE_CHECKING:
+    from .._model.config import Settings
     from .address import Address
     from .postgres import Held, PostgresDatabase
 
@@ -35,6 +36,24 @@ class Opening:
     observe_timeout_ms: int | None
     listen_notify: bool
     own_tables: bool = True
+
+
+def opening_of(settings: Settings) -> Opening:
+    """Return how the settings say to open the system database."""
+    connect_args = settings.engine_kwargs["connect_args"]
+    return Opening(
+        url=settings.system_database_url,
+        engine=settings.system_database_engine,
+        schema=settings.system_schema,
+        pool_size=settings.pool_size,
+        pool_timeout_sec=float(settings.engine_kwargs.get("pool_timeout", 30)),
+        connect_timeout=int(connect_args.get("connect_timeout", 10)),
+        application_name=connect_args.get("application_name"),
+        idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
+        observe_timeout_ms=settings.observe_timeout_ms,
+        listen_notify=settings.use_listen_notify,
+        own_tables=settings.executor_lease_sec > 0,
+    )
 
 
 def open_database(opening: Opening, *, migrate: bool, verify: bool = True, retry: bool = True) -> Database:
