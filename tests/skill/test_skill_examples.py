@@ -1,4 +1,5 @@
-"""Every rule of the skill has its file in its form, and what the files call correct runs and prints what they say."""
+"""Every rule of the skill has its file in its form; what the files call correct runs and prints what they say, and the
+linter tells it from what they call incorrect."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dbos.lint import RULES, lint
+
+LINTED = {rule.code for rule in RULES}
 ROOT = Path(__file__).resolve().parents[2]
 SKILL = ROOT / "skills" / "dbos-python"
 REFERENCES = sorted((SKILL / "references").glob("*.md"))
@@ -114,6 +118,16 @@ def test_a_reference_has_front_matter_a_reason_examples_and_links(page):
 @by_name
 def test_the_incorrect_example_is_a_program(page):
     compile(example(page, "Incorrect"), page.name, "exec")
+
+
+@pytest.mark.rules("SKL-3", "SKL-5")
+@by_name
+def test_the_linter_finds_the_rule_in_the_incorrect_example_and_nothing_in_the_correct_one(page, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(example(page, "Incorrect"), encoding="utf-8")
+    assert page.stem not in LINTED or page.stem in {finding.rule for finding in lint([program])}
+    program.write_text(example(page, "Correct"), encoding="utf-8")
+    assert lint([program]) == []
 
 
 @pytest.mark.rules("SKL-2", "SKL-5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import io
 import re
@@ -46,11 +47,27 @@ def judge(program: Program, rules: Iterable[Rule] = RULES) -> list[Finding]:
     found: set[Finding] = set()
     for rule in rules:
         for hit in rule.check(program):
-            finding = _finding(rule, hit)
             silent = ignored(hit.module)
-            if hit.module.reported and not any({rule.code, "*"} & silent.get(line, set()) for line in _lines(hit)):
-                found.add(finding)
+            if not hit.module.reported or any({rule.code, "*"} & silent.get(line, set()) for line in _lines(hit)):
+                continue
+            if not _is_expected_to_fail(hit):
+                found.add(_finding(rule, hit))
     return sorted(found)
+
+
+def _is_expected_to_fail(hit: Hit) -> bool:
+    """Whether it is in the block of a test that says which error it expects."""
+    return "aises" in hit.module.source and any(
+        isinstance(around, (ast.With, ast.AsyncWith))
+        and any(_expects_an_error(item.context_expr) for item in around.items)
+        for around, _ in hit.module.around(hit.node)
+    )
+
+
+def _expects_an_error(node: ast.expr) -> bool:
+    target = node.func if isinstance(node, ast.Call) else None
+    name = target.attr if isinstance(target, ast.Attribute) else target.id if isinstance(target, ast.Name) else ""
+    return name in ("raises", "assertRaises", "assertRaisesRegex")
 
 
 def _lines(hit: Hit) -> Iterator[int]:

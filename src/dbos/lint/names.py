@@ -30,6 +30,8 @@ class Scope:
         """Read the names that a body binds; `path` is its own dotted path."""
         self.node, self.path, self.outer, self.package = node, path, outer, package
         self.names: dict[str, str | None] = {}
+        # What a name is assigned; None when that happens twice.
+        self.values: dict[str, ast.expr | None] = {}
         self.outer_names: set[str] = set()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             for one in parameters(node):
@@ -96,6 +98,8 @@ class Scope:
     def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
         if not isinstance(target, ast.Name):
             return
+        if value is not None:
+            self.values[target.id] = None if target.id in self.values else value
         meaning = self.meaning(value) if value is not None else None
         if meaning is not None and meaning != target.id:
             self.names[target.id] = meaning
@@ -104,14 +108,19 @@ class Scope:
 
     def lookup(self, name: str) -> str | None:
         """Return what a name means here; a builtin means itself."""
+        scope = self.binding(name)
+        return scope.names[name] if scope else name
+
+    def binding(self, name: str) -> Scope | None:
+        """Return the scope that binds a name which is used here."""
         scope: Scope | None = self
         while scope:
             # A class's names are not seen from its methods.
             visible = scope is self or not isinstance(scope.node, ast.ClassDef)
             if visible and name in scope.names and name not in scope.outer_names:
-                return scope.names[name]
+                return scope
             scope = scope.outer
-        return name
+        return None
 
     def meaning(self, node: ast.expr | None) -> str | None:
         """Return what an expression means, None when it is nothing known."""

@@ -7,6 +7,7 @@ Nothing is imported or run (SKL-4). Decorators make a function a workflow, a ste
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -105,6 +106,12 @@ class Module:
     classes: dict[str, tuple[ast.ClassDef, Scope]] = field(default_factory=dict)
     imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
 
+    @property
+    def is_test(self) -> bool:
+        """Whether it is named as tests and their helpers are."""
+        named = re.search(r"(^|_)tests?(_|\.|$)|conftest", self.path.name)
+        return named is not None or bool({"test", "tests"} & set(Path(self.shown).parts))
+
     @cached_property
     def lines(self) -> list[str]:
         """The lines of the source."""
@@ -115,6 +122,17 @@ class Module:
         """The top level, which runs when the module is imported."""
         walk = Walk(self.tree.body)
         return Body(self, self.tree, Scope(self.tree, self.name, None, self.package, walk), "plain", walk)
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """What each piece of the syntax is part of."""
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    def around(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+        """Go outwards to the function that a node is in: what is around it, and by which part."""
+        while (outer := self.parents.get(node)) and not isinstance(outer, DEFINITIONS):
+            yield outer, node
+            node = outer
 
     def read(self) -> None:
         """Find the functions and classes."""
@@ -142,6 +160,16 @@ class Module:
         if any((one or "").rpartition(".")[2] in ("transaction", "step", "workflow") for one in meanings):
             return "transaction"  # of a datasource
         return "plain" if all(one in HARMLESS for one in meanings) else "opaque"
+
+
+def _only_value(body: Body) -> ast.expr | None:
+    """Return what a function returns that does nothing else but name it before."""
+    is_text = [isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in body.node.body]
+    before = [one for one, text in zip(body.node.body, is_text, strict=True) if not text]
+    last = before.pop() if before else None
+    if not isinstance(last, ast.Return) or len(before) > 1:
+        return None
+    return last.value if all(isinstance(one, (ast.Assign, ast.AnnAssign)) for one in before) else None
 
 
 def decorator_of(node: ast.expr, scope: Scope) -> str | None:
@@ -242,6 +270,41 @@ class Program:
         """Return the bodies of the modules that are to be judged."""
         return (one for one in self.all_bodies() if one.module.reported)
 
+    def value(self, scope: Scope, node: ast.expr | None) -> ast.expr | None:
+        """Return what a name was assigned, or a function returns that does nothing else; others are themselves."""
+        for _ in range(8):
+            if isinstance(node, ast.Name) and (binding := scope.binding(node.id)):
+                found = binding.values.get(node.id)
+                if found is None:
+                    return self._value_elsewhere(binding.names[node.id])
+                scope, node = binding, found
+            elif isinstance(node, ast.Attribute):
+                return self._value_elsewhere(scope.meaning(node)) or node
+            elif isinstance(node, ast.Call) and (target := self.body(scope.meaning(node.func))):
+                returned = _only_value(target)
+                if returned is None:
+                    return node
+                scope, node = target.scope, returned
+            else:
+                return node
+        return node
+
+    def _value_elsewhere(self, meaning: str | None) -> ast.expr | None:
+        module, _, name = (meaning or "").rpartition(".")
+        found = self.modules.get(module)
+        return found.top.scope.values.get(name) if found else None
+
+    @cached_property
+    def callers(self) -> dict[Body, list[tuple[Body, ast.Call]]]:
+        """Who calls a function, and where."""
+        found: dict[Body, list[tuple[Body, ast.Call]]] = {}
+        for body in self.all_bodies():
+            for call, meaning in body.calls:
+                target = self.body(meaning)
+                if target:
+                    found.setdefault(target, []).append((body, call))
+        return found
+
     @cached_property
     def workflow_code(self) -> dict[Body, Body]:
         """What runs in workflow code, and a workflow it runs for."""
@@ -286,28 +349,3 @@ class Program:
                     found[target] = found[body]
                     waiting.append(target)
         return found
-
-
-def keyword(call: ast.Call, name: str) -> ast.expr | None:
-    """Return a keyword argument."""
-    return next((one.value for one in call.keywords if one.arg == name), None)
-
-
-def literal(node: ast.expr | None) -> object:
-    """Return the value of a constant expression, None for any other."""
-    try:
-        return None if node is None else ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return None
-
-
-def entries(node: ast.expr | None) -> dict[str, tuple[ast.expr, ast.expr]] | None:
-    """Return keys and values of a display of a dict with literal keys, None for anything else."""
-    if not isinstance(node, ast.Dict):
-        return None
-    found: dict[str, tuple[ast.expr, ast.expr]] = {}
-    for key, value in zip(node.keys, node.values, strict=True):
-        if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
-            return None
-        found[key.value] = (key, value)
-    return found

@@ -1,14 +1,51 @@
-"""The rules, one module per group of them, in the order of the table of contract 5 part 10."""
+"""The rules, one module per group of them; here in the order of the table of contract 5 part 10."""
 
 from __future__ import annotations
 
-from . import communication, enqueueing, lifecycle, patterns, steps, workflows
+from . import (
+    advanced,
+    communication,
+    enqueueing,
+    lifecycle,
+    outside,
+    patterns,
+    processes,
+    queues,
+    repeats,
+    steps,
+    workflows,
+)
 
 RULES = (
-    *lifecycle.RULES,
-    *workflows.RULES,
-    *steps.RULES,
-    *enqueueing.RULES,
-    *communication.RULES,
-    *patterns.RULES,
+    lifecycle.config,
+    lifecycle.register_before_launch,
+    lifecycle.fastapi,
+    processes.keep_alive,
+    processes.versioning,
+    lifecycle.database,
+    workflows.determinism,
+    workflows.background,
+    workflows.idempotency,
+    workflows.constraints,
+    workflows.sleep,
+    steps.no_workflow_calls,
+    repeats.retries,
+    repeats.transactions,
+    steps.inline,
+    queues.basics,
+    queues.deduplication,
+    enqueueing.priority,
+    queues.partitioning,
+    lifecycle.listening,
+    communication.messages,
+    communication.events,
+    patterns.scheduled,
+    patterns.debouncing,
+    patterns.classes,
+    patterns.coroutines,
+    outside.fixtures,
+    outside.client_setup,
+    enqueueing.client_enqueue,
+    advanced.patching,
+    advanced.observability,
 )

@@ -77,6 +77,3 @@ def main() -> None:
 def events(program: Program) -> Iterator[Hit]:
     """Find `set_event` in code that certainly runs outside workflows."""
     return _outside(program, "set_event", "`set_event` outside a workflow: an event belongs to one")
-
-
-RULES = (messages, events)

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from ..findings import Hit, rule
-from ..program import Body, Program, entries, keyword, literal
+from ..program import Body, Program
+from ..values import entries, keyword, literal
 
 # Calls that take `EnqueueOptions`, and at which place.
 TAKES_OPTIONS = {
@@ -107,6 +108,3 @@ def client_enqueue(program: Program) -> Iterator[Hit]:
             for name in REQUIRED[:1] if debounced else REQUIRED:
                 if name not in found:
                     yield Hit(body.module, display, f'these options have no "{name}"')
-
-
-RULES = (priority, client_enqueue)

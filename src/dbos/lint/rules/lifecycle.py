@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from ..findings import Hit, rule
-from ..program import KINDS, Body, Module, Program, entries
+from ..program import KINDS, Body, Module, Program
+from ..values import entries
+from ..walk import DEFINITIONS
 
 LAUNCH = "dbos.DBOS.launch"
 
@@ -51,8 +53,7 @@ def config(program: Program) -> Iterator[Hit]:
     made = any(_calls_of(body, "dbos.DBOS") for body in program.all_bodies())
     for body in program.reported():
         # A test's fixtures are of files that it does not import.
-        test = re.search(r"(^|_)test(s|_|\.|$)|conftest", body.module.path.name)
-        for call in [] if made or test else _calls_of(body, LAUNCH):
+        for call in [] if made or body.module.is_test else _calls_of(body, LAUNCH):
             yield Hit(body.module, call, "`launch` without `DBOS(config=...)` before it")
     for module in program.modules.values():
         launches = [call for call in _calls_of(module.top, LAUNCH) if _at_import(module.top, call)]
@@ -67,18 +68,23 @@ def _is_imported(module: Module) -> bool:
     return any(one and f"{one}.".startswith(f"{module.name}.") for bound in names for one in bound)
 
 
+def blocks(body: Body) -> list[list[ast.stmt]]:
+    """Return the sequences of statements that a body consists of."""
+    found = [body.node.body]
+    for node in body.nodes:
+        if isinstance(node, ast.stmt) and not isinstance(node, DEFINITIONS):
+            for name in ("body", "orelse", "finalbody"):
+                block = getattr(node, name, None)
+                if block:
+                    found.append(block)
+    return found
+
+
 def _after_launch(body: Body) -> Iterator[ast.stmt]:
     """Return the statements that follow a launch in the same block."""
     if not _calls_of(body, LAUNCH):
         return
-    blocks = [body.node.body]
-    for node in body.nodes:
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            for name in ("body", "orelse", "finalbody"):
-                block = getattr(node, name, None)
-                if isinstance(block, list):
-                    blocks.append(block)
-    for block in blocks:
+    for block in blocks(body):
         launched = False
         for statement in block:
             value = statement.value if isinstance(statement, ast.Expr) else None
@@ -247,6 +253,3 @@ def listening(program: Program) -> Iterator[Hit]:
             value = statement.value if isinstance(statement, ast.Expr) else None
             if isinstance(value, ast.Call) and body.meaning(value.func) == "dbos.DBOS.listen_queues":
                 yield Hit(body.module, value, "`listen_queues` after the launch: call it before")
-
-
-RULES = (config, register_before_launch, fastapi, database, listening)

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from ..findings import Hit, rule
-from ..program import Body, Program, keyword, literal
+from ..program import Body, Program
+from ..values import keyword, literal
 from .enqueueing import options_of
 from .workflows import within
 
@@ -239,7 +240,7 @@ def coroutines(program: Program) -> Iterator[Hit]:
     for body in program.reported():
         for call, meaning in body.own_calls if body.is_async else ():
             verb = meaning.removeprefix("dbos.DBOS.")
-            if meaning == f"dbos.DBOS.{verb}" and verb in TWICE:
+            if meaning == f"dbos.DBOS.{verb}" and verb in TWICE and _blocks(body, call, verb):
                 yield Hit(body.module, call, f"`DBOS.{verb}` blocks the loop of `{body.name}`: use {verb}_async")
     for body, start in program.workflow_code.items():
         for call, meaning in body.calls:
@@ -248,4 +249,15 @@ def coroutines(program: Program) -> Iterator[Hit]:
                 yield Hit(body.module, call, f"`gather` in {within(body, start)}, without return_exceptions=True", "W")
 
 
-RULES = (scheduled, debouncing, classes, coroutines)
+# What takes the values of an iterable at once.
+CONSUMERS = {"list", "tuple", "set", "sorted", "sum", "min", "max", "any", "all", "next", "dict"}
+
+
+def _blocks(body: Body, call: ast.Call, verb: str) -> bool:
+    """Whether a call of a blocking verb waits: a stream is read when it is iterated, perhaps in a thread."""
+    if verb != "read_stream":
+        return True
+    parent = body.module.parents[call]
+    if isinstance(parent, ast.Call):
+        return body.meaning(parent.func) in CONSUMERS and call in parent.args
+    return isinstance(parent, (ast.For, ast.comprehension, ast.Starred))

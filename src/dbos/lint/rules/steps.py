@@ -92,35 +92,3 @@ def inline(program: Program) -> Iterator[Hit]:
                 empty = "name" not in keys and None not in keys
             if isinstance(function, ast.Lambda) and empty:
                 yield Hit(body.module, function, 'this step has no name: give {"name": ...} as the first argument')
-
-
-@rule(
-    "step-transactions",
-    "W",
-    "New code does its database work in a datasource's transaction.",
-    why="""
-`@DBOS.transaction` needs an application database and SQLAlchemy, and blocks its thread. A datasource's transaction
-commits the record of the step with the business data, and there are datasources for coroutines.""",
-    incorrect="""
-from dbos import DBOS
-
-@DBOS.transaction()
-def insert() -> None: ...
-""",
-    correct="""
-from dbos import DBOS, SQLAlchemyDatasource
-
-def make(datasource: SQLAlchemyDatasource) -> None:
-    @datasource.transaction()
-    def insert() -> None: ...
-""",
-)
-def transactions(program: Program) -> Iterator[Hit]:
-    """Find the legacy decorator."""
-    for body in program.reported():
-        for one in body.decorators():
-            if body.meaning_of_decorator(one) == "dbos.DBOS.transaction":
-                yield Hit(body.module, one, "`@DBOS.transaction` is for old code: use a datasource's transaction")
-
-
-RULES = (no_workflow_calls, transactions, inline)

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from ..findings import Hit, rule
-from ..program import Body, Program, keyword
+from ..program import Body, Program
+from ..values import keyword
 
 # Calls whose value differs from run to run, or that reach outside; a name that ends in a dot is a module or class.
 IMPURE = (
@@ -276,6 +277,3 @@ def _start(program: Program, body: Body, statement: ast.stmt) -> ast.Call | None
         return value
     target = program.body(meaning)
     return value if target and target.kind == "workflow" else None
-
-
-RULES = (determinism, background, idempotency, constraints, sleep)
