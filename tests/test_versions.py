@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from programs import step_names
 
@@ -66,6 +68,20 @@ async def test_launching_registers_a_version_once_and_the_latest_comes_first(lau
         "created_at": 5,
         "application_name": None,
     }
+
+
+@pytest.mark.rules("SDV-1", "VER-5")
+def test_launching_claims_a_version_that_nobody_owns_and_else_adds_one_of_its_own(launch, db):
+    add(db, "v1", 7)
+    launch(application_version="v1")
+    DBOS.destroy()
+    launch(application_version="v2")
+    found = versions(db)
+    claimed, added = found["v1"], found["v2"]
+    assert (claimed["version_id"], claimed["version_timestamp"], claimed["created_at"]) == ("id-v1", 7, 5)
+    assert claimed["application_name"] == added["application_name"] == "testapp"
+    assert str(uuid.UUID(added["version_id"])) == added["version_id"]
+    assert added["version_timestamp"] == added["created_at"] > 1_700_000_000_000
 
 
 @pytest.mark.rules("VER-5")

@@ -75,6 +75,31 @@ def test_django(db, tmp_path, command, printed):
     assert printed in run("manage.py", command, cwd=tmp_path)
 
 
+READY_TWICE = """
+    def ready(self):
+        import os
+
+        print("ready", flush=True)
+        if os.environ.get("RUN_MAIN"):
+            DBOS(config={{"name": "shop", "system_database_url": {url!r}, "log_level": "ERROR"}})
+            DBOS.launch()
+            print(checkout("book"), flush=True)
+            DBOS.destroy()
+            os._exit(0)  # the server would run for ever
+"""
+
+
+@pytest.mark.rules("WFI-16")
+def test_under_djangos_reloader_only_the_process_that_serves_launches(tmp_path):
+    launched_by_all, _ = APP.split("    def ready(self):")
+    app = launched_by_all + READY_TWICE.removeprefix("\n")
+    url = f"sqlite:///{tmp_path}/shop.sqlite"
+    (tmp_path / "shop.py").write_text(app.format(home=HOME, url=url, path=str(tmp_path)))
+    (tmp_path / "manage.py").write_text(MANAGE)
+    printed = run("manage.py", "runserver", "127.0.0.1:0", cwd=tmp_path).splitlines()
+    assert (printed.count("ready"), printed.count("charged for book")) == (2, 1)
+
+
 FORKED = """
 import os, sys
 sys.path.insert(0, {home!r})
