@@ -196,6 +196,24 @@ def test_what_is_revived_meanwhile_stays(launch, db, client, revive):
     assert status_of(db, "other") is None
 
 
+@pytest.mark.rules("MGT-66", "MGT-65")
+@pytest.mark.parametrize("revive", ["resume", "fork"])
+def test_what_a_workflow_revived_meanwhile_reads_again_stays(db, client, revive):
+    insert(db, "parent", OLD, "CANCELLED")
+    insert(db, "child", OLD, parent_workflow_id="parent")
+
+    def act() -> None:
+        with DBOSClient(system_database_url=db.url) as second:
+            if revive == "resume":
+                second.resume_workflow("parent", queue_name="nobody-listens")
+            else:
+                second.fork_workflow("parent", 2, queue_name="nobody-listens")
+
+    with testing.at_commit(1, act):
+        assert client.garbage_collect(NEW) == 0
+    assert {"parent", "child"} <= {row["workflow_uuid"] for row in workflow_rows(db)}
+
+
 # --- trees
 
 

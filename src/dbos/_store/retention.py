@@ -100,10 +100,13 @@ def _forks(session: Session, workflow_ids: Sequence[str]) -> dict[str, str]:
 
 
 def collect(session: Session, workflow_ids: Sequence[str]) -> list[str]:
-    """Delete those of the given workflows that are finished still: one may have been resumed since (MGT-66)."""
+    """Delete those of the given workflows that may go still: one may have been resumed, or forked, since (MGT-66).
+
+    Whoever does either waits for the rows that are locked here.
+    """
     rows = session.rows(
         f"""
-        select w.workflow_uuid
+        select w.created_at, w.workflow_uuid, w.parent_workflow_id
           from {{workflow_status}} w
          where w.workflow_uuid {{in:ids}} and {_TERMINAL}
          order by w.workflow_uuid
@@ -111,9 +114,9 @@ def collect(session: Session, workflow_ids: Sequence[str]) -> list[str]:
         """,
         ids=list(workflow_ids),
     )
-    finished = [row[0] for row in rows]
-    remove(session, finished)
-    return finished
+    gone = unread(session, [Old(*row) for row in rows])
+    remove(session, gone)
+    return gone
 
 
 def cancel_older(session: Session, application_name: str | None, status: str, cutoff_ms: int, size: int) -> list[str]:
