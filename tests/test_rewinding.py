@@ -8,7 +8,7 @@ import pytest
 from programs import INTERNAL_QUEUE, Gate, reaches, rerun, status_of, step_names, workflow_row
 from test_forking import NO_VERSION, Shop, events, finished
 
-from dbos import DBOS, DBOSClient, SetWorkflowID, SetWorkflowTimeout
+from dbos import DBOS, DBOSClient, SetWorkflowID, SetWorkflowTimeout, testing
 from dbos import error as dbos_error
 
 NonExistent = dbos_error.DBOSNonExistentWorkflowError
@@ -248,6 +248,23 @@ async def test_a_client_rewinds(launch, db, face):
         else:
             assert client.rewind_workflow("w", start_step=5).get_result() == "x w"
     assert shop.ran == [1, 3, 5, 5]
+
+
+@pytest.mark.rules("MGT-37")
+async def test_rewinding_what_is_deleted_meanwhile_says_that_it_is_gone(launch, db):
+    @DBOS.workflow()
+    def program() -> None: ...
+
+    launch()
+    with SetWorkflowID("w"):
+        program()
+    with (
+        DBOSClient(system_database_url=db.url) as first,
+        DBOSClient(system_database_url=db.url) as second,
+        testing.at_commit(1, lambda: second.delete_workflow("w")),
+        pytest.raises(NonExistent),
+    ):
+        first.rewind_workflow("w")
 
 
 @pytest.mark.rules("MGT-35", "MGT-35a", "RV-44", "MGT-40b")

@@ -57,6 +57,7 @@ def rewind(session: Session, one: Rewinding, seen: str) -> None:
         application_version=one.application_version,
     )
     if not changed:
+        check(session, one.workflow_id)
         raise DBOSException(
             f"Workflow {one.workflow_id} changed its status while it was rewound: look at it, and retry"
         )
