@@ -1,4 +1,4 @@
-"""Helpers for tests: begin anew, die or fail at a chosen commit, recover, move the clock.
+"""Helpers for tests: begin anew, die or fail at a chosen commit, recover, move the clock, see what was left behind.
 
 from dbos import testing
 
@@ -23,15 +23,19 @@ from ._error import DBOSException, DBOSNonExistentWorkflowError
 from ._model import clock
 from ._model.config import DBOSConfig
 from ._model.status import ACTIVE, TERMINAL
-from ._store import faults, workflows
+from ._store import faults, invariants, workflows
 from ._store.database import Session
+from ._store.invariants import Violation
+from ._store.opening import Opening, open_database
 
 When = Literal["before", "after"]
 SERVICE_THREADS = frozenset(f"dbos-{name}" for name in ("dispatcher", "lease", "scheduler", "sweeper", "upgrader"))
 
 __all__ = [
     "ManualClock",
+    "Violation",
     "at_commit",
+    "check_invariants",
     "count_commits",
     "crash_and_recover",
     "kill_at_commit",
@@ -261,3 +265,46 @@ def manual_clock(now: datetime) -> Iterator[ManualClock]:
         yield commanded
     finally:
         clock.pop()
+
+
+# --- what was left behind
+
+
+def check_invariants(url: str, *, schema: str = "dbos", at_rest: bool = False) -> list[Violation]:
+    """Check that a system database keeps its laws, and return the rows that break one: none, if all is well.
+
+    The laws hold at every moment, whoever was killed or raced: whoever runs has a token and nobody else, an outcome is
+    of the kind its status says, a deduplication id has one holder, a message is consumed once, a stream has no gap,
+    nothing outlives its workflow, registered queues keep their limits ... With `at_rest`, where nobody has just died or
+    is just starting, whoever runs must also belong to a live process. All is read in one transaction, table by table:
+    on a large database this takes a while, and blocks nobody.
+
+    What an application is entitled to do may look like a violation: lowering a queue's limit while more runs, rewinding
+    a workflow that had written beyond the end of a stream, importing one that is running elsewhere.
+
+    Raises SQLAlchemy's `OperationalError` when the server cannot be reached, `DBOSException` when there is no such file
+    or it has no such tables.
+
+        assert check_invariants("sqlite:///shop.sqlite") == []
+    """
+    database = open_database(
+        Opening(
+            url=url,
+            engine=None,
+            schema=schema,
+            pool_size=1,
+            pool_timeout_sec=10.0,
+            connect_timeout=10,
+            application_name=None,
+            idle_transaction_timeout_ms=None,
+            observe_timeout_ms=None,
+            listen_notify=False,
+        ),
+        migrate=False,
+        verify=False,
+        retry=False,
+    )
+    try:
+        return database.snapshot(lambda session: invariants.check(session, database.dialect, at_rest=at_rest))
+    finally:
+        database.close()

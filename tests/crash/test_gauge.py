@@ -13,6 +13,8 @@ import pytest
 from gauge import read
 from herd import Herd
 
+from dbos.testing import check_invariants
+
 COUNT = 400
 BOUND_SEC = 90.0
 LEASE_SEC = {"killed": 30.0, "suspended": 3.0}
@@ -52,6 +54,7 @@ def test_no_limit_is_ever_exceeded(db, herd, how):
     reading = read(herd.path)
     assert {row["status"] for row in db.rows("select status from {workflow_status}")} == {"SUCCESS"}
     assert reading.exceeded == []
+    assert check_invariants(db.url) == []
     assert incidents
     assert how == "suspended" or reading.unasked == []
     assert herd.are_alive()

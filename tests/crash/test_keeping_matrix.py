@@ -10,6 +10,7 @@ import mortal
 import pytest
 
 from dbos import DBOS, DBOSClient, SetWorkflowID
+from dbos.testing import check_invariants
 
 PROGRAM = Path(__file__).with_name("keeping.py")
 WORKFLOWS = 6
@@ -91,6 +92,7 @@ def test_killed_at_any_commit_no_workflow_is_left_in_part(
             assert whole(db) == after
             return
         done = number - (when == "before")
+        assert check_invariants(db.url) == []
         if commits == 1:
             assert whole(db) == (after if done else before)
         else:

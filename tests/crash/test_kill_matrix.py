@@ -11,6 +11,7 @@ import pytest
 from matrix import SIDES
 
 from dbos import DBOS
+from dbos.testing import check_invariants
 
 PROGRAM = Path(__file__).with_name("program.py")
 EXPECTED = "[2, 2010, 1010, 3]"
@@ -44,6 +45,7 @@ def test_killed_at_any_commit_it_finishes_with_the_same_result(db: Any, tmp_path
             assert number > 10, "the program makes more commits than that"
             return
         assert killed.returncode == -9, killed.stderr
+        assert check_invariants(db.url) == [], f"after commit {number}"
         committed = recorded_steps(db)
         ran_before = Counter(ledger.read_text().split())
         again = mortal.run(PROGRAM, db.url, str(ledger), colour)

@@ -15,6 +15,7 @@ import pytest
 from postgres import PostgresServer
 
 from dbos import run_dbos_database_migrations
+from dbos.testing import check_invariants
 
 WORKER = Path(__file__).with_name("worker.py")
 LEASE_SEC = 1.5
@@ -70,6 +71,7 @@ def test_after_an_outage_everybody_keeps_what_it_runs(server: PostgresServer, tm
             wait_for(lambda: len(rows(done)) == COUNT)
             assert rows("select distinct recovery_attempts, executor_id from dbos.workflow_status") == [(1, "a")]
         assert set(notes().values()) == {1}
+        assert check_invariants(url) == []
     finally:
         for worker in workers:
             worker.kill()

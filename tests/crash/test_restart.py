@@ -14,6 +14,7 @@ import pytest
 from postgres import PostgresServer
 
 from dbos import DBOS
+from dbos.testing import check_invariants
 
 RESTARTS = 2
 CALLERS = 6
@@ -93,6 +94,7 @@ def test_every_call_survives_restarts_of_the_server(server: PostgresServer) -> N
     with psycopg.connect(url) as connection:
         rows = connection.execute("select status, count(*) from dbos.workflow_status group by status").fetchall()
     assert rows == [("SUCCESS", len(results))]
+    assert check_invariants(url) == []
 
 
 @pytest.mark.timeout(180)
@@ -136,6 +138,7 @@ def test_a_queue_is_drained_across_a_restart_of_the_server(server: PostgresServe
     assert time.monotonic() - since < 5.0
     assert [handle.get_result() for handle in handles] == list(range(COUNT))
     assert sorted(ran) == list(range(COUNT))
+    assert check_invariants(url) == []
     wait_for(lambda: len(ticks) > ticked)
     assert len(set(ticks)) == len(ticks)
 

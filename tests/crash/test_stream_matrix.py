@@ -11,6 +11,7 @@ import pytest
 from matrix import SIDES
 
 from dbos import DBOS
+from dbos.testing import check_invariants
 
 PROGRAM = Path(__file__).with_name("stream.py")
 WORDS = ["once", "upon", "a time"]
@@ -58,6 +59,7 @@ def test_killed_at_any_commit_every_value_is_written_and_read_once(db: Any, colo
             assert number > 15, "the program makes more commits than that"
             return
         assert killed.returncode == -9, killed.stderr
+        assert check_invariants(db.url) == [], f"after commit {number}"
         again = mortal.run(PROGRAM, db.url, colour)
         assert again.returncode == 0, again.stderr
         check(db, json.loads(again.stdout), 2)

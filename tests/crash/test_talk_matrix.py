@@ -10,6 +10,7 @@ import pytest
 from matrix import SIDES
 
 from dbos import DBOS
+from dbos.testing import check_invariants
 
 PROGRAM = Path(__file__).with_name("talk.py")
 EXPECTED = "[7, 6, None, 6]"
@@ -40,6 +41,7 @@ def test_killed_at_any_commit_every_message_is_sent_and_received_once(db: Any, c
             assert number > 10, "the program makes more commits than that"
             return
         assert killed.returncode == -9, killed.stderr
+        assert check_invariants(db.url) == [], f"after commit {number}"
         again = mortal.run(PROGRAM, db.url, colour)
         assert again.returncode == 0, again.stderr
         assert again.stdout.strip() == EXPECTED

@@ -16,6 +16,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from dbos.testing import check_invariants
+
 TICKER = Path(__file__).with_name("ticker.py")
 
 
@@ -82,4 +84,5 @@ def test_each_tick_runs_once_whoever_fires_it(db: Any, tmp_path: Path):
     log.touch()
     fire(db.url, log, 6.0)
     check(rows_of(db.url), log, 6.0)
+    assert check_invariants(db.url) == []
     assert len(db.rows("select 1 from {workflow_schedules}")) == 1  # three processes applied it at once

@@ -20,6 +20,7 @@ from face import Face, drive
 from scenarios import Program, configure
 
 from dbos import DBOS
+from dbos.testing import check_invariants
 
 BOUND_SEC = 30.0
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
@@ -73,6 +74,8 @@ class Application:
         self._configure()
         DBOS.launch()
         self.settle(f"{self.colour}: after a restart", "")
+        for violation in check_invariants(self._url, at_rest=True):
+            self.note_break(f"{self.colour}: after a restart", str(violation))
 
     async def _stop(self, **options: Any) -> None:
         with ThreadPoolExecutor(1) as own:  # the loop's default executor may be DBOS's, and closed

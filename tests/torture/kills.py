@@ -136,10 +136,13 @@ class Matrix:
         """Launch, and see that nothing of what the dead process did was lost or done twice."""
         recorded = self._recorded(died.key) if died is not None else set()
         self.ledger.write_text("")
+        left = testing.check_invariants(self.url)
         application = Application(self.url, self.colour, self._note)
         if died is None:
             return application
         label = f"{self.colour} {died}"
+        for violation in left:
+            application.note_break(label, str(violation))
         application.expect(label, died.name, died.key, application.attempt(died.name, died.key))
         again = recorded.intersection(self.ledger.read_text().split())
         if again and died.name not in REPEATING:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from dbos import run_dbos_database_migrations
+from dbos.testing import check_invariants
 
 WORKER = Path(__file__).parent.parent / "crash" / "worker.py"
 DATABASE = "lease_torture"
@@ -77,6 +78,8 @@ class Scene:
         assert self.value("select count(*) from dbos.operation_outputs") == 3 * count
         notes = self.notes()
         assert all(notes[f"first-{number}"] == 1 for number in range(count)), "a recorded step ran again"
+        violations = check_invariants(self.url)
+        assert not violations, "\n".join(map(str, violations))
 
     def close(self) -> None:
         for worker in self.workers:

@@ -26,6 +26,7 @@ from gauge import read  # noqa: E402
 from herd import Herd  # noqa: E402
 
 from dbos import run_dbos_database_migrations  # noqa: E402
+from dbos.testing import check_invariants  # noqa: E402
 
 DATABASE = "limits_torture"
 PROCESSES = 3
@@ -95,6 +96,8 @@ def drained(url: str, count: Count, directory: Path, how: str, many: int, seed: 
     assert how == "suspended" or not reading.unasked, reading.unasked[:10]
     assert not reading.exceeded, reading.exceeded[:10]
     assert count("select count(*) from workflow_status where status = 'SUCCESS'") == many
+    violations = check_invariants(url)
+    assert not violations, "\n".join(map(str, violations))
     assert len(reading.executions) == many, "workflows were lost"
     assert count("select count(*) from operation_outputs where function_name like '%work'") == many
 

@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from dbos import DBOS, SetWorkflowID, WorkflowHandle
+from dbos.testing import check_invariants
 
 DATABASE = "talking_torture"
 SENDERS, SENDING_THREADS = 2, 4
@@ -278,6 +279,7 @@ def main() -> None:
         for name in rest[:1] or CASES:
             run, size = CASES[name]
             run(url, int(rest[1]) if len(rest) > 1 else size)
+            assert check_invariants(url) == []
     DBOS.destroy()
 
 

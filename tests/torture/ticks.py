@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from dbos import run_dbos_database_migrations
+from dbos.testing import check_invariants
 
 sys.path.append(str(Path(__file__).parent.parent / "crash"))
 from test_ticks import check, fire, rows_of  # noqa: E402
@@ -37,6 +38,7 @@ def main() -> None:
             log.touch()
             fire(url, log, float(seconds))
             ticks = check(rows_of(url), log, float(seconds))
+            assert check_invariants(url) == []
             print(f"{url.partition(':')[0]}: {ticks} ticks in {seconds} s, each once", flush=True)
 
 

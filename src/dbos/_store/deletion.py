@@ -22,7 +22,7 @@ select w.workflow_uuid, w.owner_xid
  order by w.workflow_uuid
  {lock:w}
 """
-_BELONGINGS = {
+BELONGINGS = {
     "operation_outputs": "workflow_uuid",
     "workflow_input": "workflow_uuid",
     "workflow_output": "workflow_uuid",
@@ -67,5 +67,5 @@ def remove(session: Session, workflow_ids: Sequence[str]) -> None:
 
 def clear(session: Session, workflow_ids: Sequence[str]) -> None:
     """Delete what belongs to workflows, or was left behind by a plain SQL delete of their status rows (DEL-2)."""
-    for table, column in _BELONGINGS.items():
+    for table, column in BELONGINGS.items():
         session.run(f"delete from {{{table}}} where {column} {{in:ids}}", ids=list(workflow_ids))

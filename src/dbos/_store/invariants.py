@@ -1,0 +1,291 @@
+"""What must be true of a system database at every moment, whoever was killed or raced: each law is a query for the rows
+that break it.
+
+Knows the contract's laws as SQL over all tables. Leaves opening a database, and what to do about a violation, to
+`dbos.testing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .._model.queue import QueueSettings, Rate
+from .._model.status import ACTIVE, TERMINAL, WorkflowStatusString
+from . import leases, queues
+from .database import Session
+from .deletion import BELONGINGS
+from .leases import INCARNATION_LENGTH
+from .sql import Dialect
+
+MOST_FINDINGS = 100  # of one query: a law that is broken everywhere is told by some rows
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A law that does not hold: its name, the workflow (or queue) it does not hold for, and what was found there."""
+
+    law: str
+    workflow_id: str
+    found: str
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return f"{self.law}: {self.workflow_id}: {self.found}"
+
+
+def _words(statuses: frozenset[str]) -> str:
+    return "(" + ", ".join(f"'{status}'" for status in sorted(statuses)) + ")"
+
+
+_ACTIVE, _TERMINAL = _words(ACTIVE), _words(TERMINAL)
+_KNOWN = _words(frozenset(status.value for status in WorkflowStatusString))
+
+
+def _rows(condition: str, found: str) -> str:
+    """Return the query for rows of workflows that meet a condition."""
+    return f"select w.workflow_uuid, {found} from {{workflow_status}} w where {condition}"
+
+
+# Each query returns ids and what was found.
+LAWS: dict[str, tuple[str, ...]] = {
+    # ST-14, 4.7
+    "a row has an id and a known status": (
+        _rows(f"coalesce(w.status, '') not in {_KNOWN}", "'its status is ' || coalesce(w.status, 'null')"),
+        _rows("w.workflow_uuid = ''", "'a row without id'"),
+    ),
+    # ST-1, ST-16, ST-20: a writer is let through by the token in the row, and found dead by its first characters.
+    "whoever runs has a token, nobody else": (
+        _rows("w.status = 'PENDING' and coalesce(w.owner_xid, '') = ''", "'PENDING, and nobody owns it'"),
+        _rows("w.status = 'PENDING' and w.executor_id is null", "'PENDING, and no executor is named'"),
+        _rows("w.status = 'PENDING' and coalesce(w.recovery_attempts, 0) < 1", "'PENDING, and was never started'"),
+        # Rows of others may keep a token that means nothing (ST-33); those have no creator.
+        _rows(
+            "w.status <> 'PENDING' and w.owner_xid is not null and w.creator_xid is not null",
+            "w.status || ', and owned by ' || w.owner_xid",
+        ),
+    ),
+    # ST-2, ST-3, ST-23, ST-24
+    "what waits is on a queue": (
+        _rows("w.status in ('ENQUEUED', 'DELAYED') and w.queue_name is null", "w.status || ' on no queue'"),
+        _rows("w.status = 'DELAYED' and w.delay_until_epoch_ms is null", "'DELAYED without end'"),
+        _rows("w.status = 'ENQUEUED' and w.started_at_epoch_ms is not null", "'ENQUEUED, and says when it started'"),
+    ),
+    # SCH-3
+    "what is to run has its inputs": (
+        f"""
+        select w.workflow_uuid, w.status || ' without inputs'
+          from {{workflow_status}} w
+          left join {{workflow_input}} i on i.workflow_uuid = w.workflow_uuid
+         where w.status in {_ACTIVE} and coalesce(i.inputs, w.inputs) is null
+        """,
+    ),
+    # ST-17 to ST-19, ST-23, ST-25, ST-28
+    "what has ended says when": (
+        _rows(f"w.status in {_TERMINAL} and w.completed_at is null", "w.status || ' without a time'"),
+        _rows(f"w.status in {_ACTIVE} and w.completed_at is not null", "w.status || ', and completed'"),
+    ),
+    # ST-17, ST-21
+    "an outcome is of the kind its status says": (
+        """
+        select w.workflow_uuid, w.status || ' with '
+               || case when coalesce(o.error, w.error) is not null then 'an error'
+                       when coalesce(o.output, w.output) is not null then 'an output' else 'an empty outcome' end
+          from {workflow_status} w
+          left join {workflow_output} o on o.workflow_uuid = w.workflow_uuid
+         where (w.status not in ('SUCCESS', 'ERROR') and coalesce(o.workflow_uuid, w.output, w.error) is not null)
+            or (w.status = 'SUCCESS' and coalesce(o.error, w.error) is not null)
+            or (w.status = 'ERROR' and coalesce(o.output, w.output) is not null)
+        """,
+        """
+        select w.workflow_uuid, w.status || ' without an outcome'
+          from {workflow_status} w
+          left join {workflow_output} o on o.workflow_uuid = w.workflow_uuid
+         where (w.status = 'SUCCESS' and o.workflow_uuid is null and w.output is null)
+            or (w.status = 'ERROR' and coalesce(o.error, w.error) is null)
+        """,
+    ),
+    # ST-12, ST-15, ST-34
+    "a deduplication id has one live holder": (
+        """
+        select min(w.workflow_uuid), 'one of ' || count(*) || ' that hold ' || w.deduplication_id
+          from {workflow_status} w
+         where w.deduplication_id is not null
+         group by w.queue_name, w.deduplication_id
+        having count(*) > 1
+        """,
+        _rows(
+            f"w.deduplication_id is not null and w.status in {_TERMINAL}", "w.status || ' holds ' || w.deduplication_id"
+        ),
+        _rows(
+            "w.deduplication_id is not null and w.is_debounced and w.status <> 'DELAYED'",
+            "'debounced and ' || w.status || ', holds ' || w.deduplication_id",
+        ),
+    ),
+    # DEL-1, DEL-5
+    "what belongs to a workflow goes with it": tuple(
+        f"""
+        select b.{column}, 'has rows in {table}, and is gone'
+          from {{{table}}} b
+         where not exists (select 1 from {{workflow_status}} w where w.workflow_uuid = b.{column})
+         group by b.{column}
+        """
+        for table, column in BELONGINGS.items()
+    ),
+    # OP-1, OP-2
+    "a step has a number and one outcome": (
+        """
+        select s.workflow_uuid, 'step ' || s.function_id || ' is numbered below 0'
+          from {operation_outputs} s
+         where s.function_id < 0
+        """,
+        """
+        select s.workflow_uuid, 'step ' || s.function_id || ' has an output and an error'
+          from {operation_outputs} s
+         where s.output is not null and s.error is not null
+        """,
+    ),
+    # MSG-24: the mark and the step commit together. Rewinding deletes what was consumed by the steps it deletes.
+    "a message is consumed once, by a step that says so": (
+        """
+        select n.destination_uuid, 'step ' || n.consumed_by_function_id || ' has consumed ' || count(*) || ' messages'
+          from {notifications} n
+         where n.consumed_by_function_id is not null
+         group by n.destination_uuid, n.consumed_by_function_id
+        having count(*) > 1
+        """,
+        """
+        select n.destination_uuid, n.message_uuid || ' was consumed by step ' || n.consumed_by_function_id
+               || ', which has not recorded it'
+          from {notifications} n
+          left join {operation_outputs} s
+            on s.workflow_uuid = n.destination_uuid and s.function_id = n.consumed_by_function_id
+         where n.consumed_by_function_id is not null and (s.output is null or s.output <> n.message)
+        """,
+        """
+        select n.destination_uuid, n.message_uuid || ' was consumed by a step, and is not marked'
+          from {notifications} n
+         where n.consumed_by_function_id is not null and not n.consumed
+        """,
+    ),
+    # EVT-3, ST-28, ST-29. Of values set at once the last to commit stays, whatever its step.
+    "an event has a value of its history": (
+        """
+        select h.workflow_uuid, 'event ' || h.key || ' was set, and is gone'
+          from {workflow_events_history} h
+         where not exists (select 1 from {workflow_events} e where e.workflow_uuid = h.workflow_uuid and e.key = h.key)
+         group by h.workflow_uuid, h.key
+        """,
+        """
+        select e.workflow_uuid, 'event ' || e.key || ' has a value that no step has set'
+          from {workflow_events} e
+         where exists (select 1 from {workflow_events_history} h
+                        where h.workflow_uuid = e.workflow_uuid and h.key = e.key)
+           and not exists (select 1 from {workflow_events_history} h
+                            where h.workflow_uuid = e.workflow_uuid and h.key = e.key and h.value = e.value)
+        """,
+    ),
+    # STR-3, SDS-1. A fork takes over the values below its start, which may be any when tasks have written them.
+    "a stream has no gap": (
+        """
+        select s.workflow_uuid, 'stream ' || s.key || ' has ' || count(*) || ' values between offsets '
+               || min(s."offset") || ' and ' || max(s."offset")
+          from {streams} s
+          join {workflow_status} w on w.workflow_uuid = s.workflow_uuid
+         where w.forked_from is null
+         group by s.workflow_uuid, s.key
+        having min(s."offset") <> 0 or max(s."offset") <> count(*) - 1
+        """,
+    ),
+    # ST-29
+    "whatever was forked says so": (
+        """
+        select w.workflow_uuid, 'is the source of ' || f.workflow_uuid || ', and does not say so'
+          from {workflow_status} f
+          join {workflow_status} w on w.workflow_uuid = f.forked_from
+         where not w.was_forked_from and w.created_at <= f.created_at
+        """,
+    ),
+}
+
+LIMITS = "a registered queue keeps its limits"
+LIVE_OWNER = "at rest, whoever runs is alive"
+_LIVE_OWNER = f"""
+select w.workflow_uuid, 'PENDING, and no live process has the token ' || coalesce(w.owner_xid, 'null')
+  from {{workflow_status}} w
+ where w.status = 'PENDING'
+   and not exists (select 1
+                     from {{executors}} e
+                    where e.incarnation = substr(w.owner_xid, 1, {INCARNATION_LENGTH})
+                      and e.expires_at_epoch_ms > {{now_ms}})
+"""
+
+
+def check(session: Session, dialect: Dialect, *, at_rest: bool) -> list[Violation]:
+    """Return what breaks a law; to be run on one state of the database."""
+    found = [
+        Violation(law, *row) for law, queries in LAWS.items() for query in queries for row in _some(session, query)
+    ]
+    for settings in queues.listed(session, None):
+        found += [Violation(LIMITS, settings.name, what) for what in _over(session, settings.effective)]
+    if at_rest and leases.are_there(session, dialect):
+        found += [Violation(LIVE_OWNER, *row) for row in _some(session, _LIVE_OWNER)]
+    return found
+
+
+def _some(session: Session, query: str) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in session.rows(f"{query} limit :most", most=MOST_FINDINGS)]
+
+
+def _over(session: Session, settings: QueueSettings) -> Iterator[str]:
+    """Say which limits of a queue are exceeded: how much of it runs (DQ-30 to DQ-32), how much was started (DQ-40)."""
+    partition, worker = "w.queue_partition_key", f"substr(w.owner_xid, 1, {INCARNATION_LENGTH})"
+    # An application counts its own rows.
+    for limit, of in (
+        (settings.concurrency, "w.application_name"),
+        (settings.worker_concurrency, worker),
+        (settings.partition_concurrency, f"w.application_name, {partition}"),
+        (settings.partition_worker_concurrency, f"{worker}, {partition}"),
+    ):
+        if limit is not None:
+            yield from _running(session, settings.name, limit, of)
+    for rate, of in ((settings.limiter, "w.application_name"), (settings.partition_limiter, partition)):
+        if rate is not None:
+            yield from _started(session, settings.name, rate, of)
+
+
+def _running(session: Session, queue_name: str, limit: int, of: str) -> Iterator[str]:
+    for (many,) in session.rows(
+        f"""
+        select count(*)
+          from {{workflow_status}} w
+         where w.queue_name = :queue and w.status = 'PENDING'
+         group by {of}
+        having count(*) > :limit
+        """,
+        queue=queue_name,
+        limit=limit,
+    ):
+        yield f"{many} workflows run where at most {limit} may"
+
+
+def _started(session: Session, queue_name: str, rate: Rate, of: str) -> Iterator[str]:
+    """Find starts that came within a period of the one `limit` places before them."""
+    for (count,) in session.rows(
+        f"""
+        with starts as (
+            select {of} as who, w.started_at_epoch_ms as at,
+                   row_number() over (partition by {of} order by w.started_at_epoch_ms) as place
+              from {{workflow_status}} w
+             where w.queue_name = :queue and w.rate_limited and w.started_at_epoch_ms is not null)
+        select count(*)
+          from starts s
+          join starts l on l.place = s.place + :limit and coalesce(l.who, '') = coalesce(s.who, '')
+         where l.at - s.at < :period
+        having count(*) > 0
+        """,
+        queue=queue_name,
+        limit=rate.limit,
+        period=rate.period_ms,
+    ):
+        yield f"{count} times more than {rate.limit} workflows were started within {rate.period_ms} ms"
