@@ -22,6 +22,7 @@ from typing import Any, TypedDict
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 LEDGER = Path("order_processing.ledger")
+DEFAULT_URL = "sqlite:///order_processing.sqlite"  # what DBOS makes of the application's name
 STEPS = ["reserve_stock", "charge_card", "send_email"]
 CART = {"Ada": "compass", "Grace": "clock", "Linus": "kettle", "Mary": "sextant"}
 COMPLETED_BEFORE_THE_CRASH = 6
@@ -163,15 +164,13 @@ def cell(before: int, after: int) -> str:
 
 def explain(console: Any, order: str) -> None:
     """Say what the words mean, and how to look further."""
-    url = os.environ.get("DBOS_SYSTEM_DATABASE_URL")
-    if url and not url.startswith("sqlite"):
-        database, schema = "the Postgres of DBOS_SYSTEM_DATABASE_URL", "dbos."
-        shell = 'psql "$DBOS_SYSTEM_DATABASE_URL" -c'
-        python_option = ', "system_database_url": os.environ["DBOS_SYSTEM_DATABASE_URL"]'
-    else:
-        path = url.partition("///")[2] if url else "order_processing.sqlite"
-        database, schema, shell = str(Path(path).resolve()), "", f"sqlite3 {path}"
-        python_option = f', "system_database_url": "{url}"' if url else ""
+    url = os.environ.get("DBOS_SYSTEM_DATABASE_URL") or ""
+    on_postgres = url.startswith("postgres")
+    path = Path((url or DEFAULT_URL).partition("///")[2]).resolve()
+    database = "the Postgres of DBOS_SYSTEM_DATABASE_URL" if on_postgres else path
+    where = '-s "$DBOS_SYSTEM_DATABASE_URL"' if url else f"-s {DEFAULT_URL}"
+    beside = str(Path(sys.executable).with_name("dbos"))
+    command = min(beside, os.path.relpath(beside), key=len) if os.path.exists(beside) else "dbos"
     console.print(
         f"""
 [green]replayed[/]  completed before the crash: its recorded result was used, it did not run again
@@ -183,16 +182,8 @@ def explain(console: Any, order: str) -> None:
 [bold]Ledger[/]    {LEDGER.resolve()}
 
 [bold]Look further[/]
-  {shell} "select workflow_uuid, status, name from {schema}workflow_status order by created_at"
-
-  {sys.executable} - <<'END'
-  {"import os; " if schema else ""}from dbos import DBOS
-  DBOS(config={{"name": "order-processing"{python_option}, "log_level": "ERROR"}})
-  DBOS.launch()
-  for step in DBOS.list_workflow_steps("{order}"):
-      print(step["function_id"], step["function_name"], step["output"])
-  DBOS.destroy()
-  END
+  {command} workflow list {where}
+  {command} workflow steps {order} {where}
 """,
         soft_wrap=True,
         markup=True,
