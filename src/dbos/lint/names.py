@@ -13,6 +13,9 @@ from typing import Any
 
 from .walk import Walk
 
+A_PATH = "pathlib.Path()"
+PATHS_OF_PATHS = {"parent", "joinpath()", "with_suffix()", "with_name()", "with_stem()", "resolve()", "absolute()"}
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -36,8 +39,8 @@ class Scope:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             for one in parameters(node):
                 given = outer.meaning(one.annotation) if outer else None
-                # A parameter that is said to be of a class of dbos is an instance of it.
-                self.names[one.arg] = canonical(f"{given}()") if given and given.startswith("dbos.") else None
+                # A parameter that is said to be of a class, which is not a builtin, is an instance of it.
+                self.names[one.arg] = canonical(f"{given}()") if given and "." in given else None
             self._name_the_receiver(node)
         for found in walk.without():
             read = READERS.get(found.__class__)
@@ -134,6 +137,8 @@ class Scope:
             return value and canonical(f"{value}()")
         if isinstance(node, ast.Await):
             return self.meaning(node.value)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and self.meaning(node.left) == A_PATH:
+            return A_PATH
         return None
 
 
@@ -156,7 +161,9 @@ READERS: dict[type[ast.AST], Callable[[Scope, Any], None]] = {
 
 
 def canonical(meaning: str) -> str:
-    """Give an instance of `DBOS` the name of the class: their methods are the same."""
+    """Give an instance of `DBOS` the name of the class: their methods are the same. What paths return are paths."""
+    if meaning.startswith(A_PATH + ".") and meaning.removeprefix(A_PATH + ".") in PATHS_OF_PATHS:
+        return A_PATH
     if meaning.startswith("dbos.DBOS()"):
         return "dbos.DBOS" + meaning.removeprefix("dbos.DBOS()")
     return meaning

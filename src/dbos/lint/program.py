@@ -36,7 +36,6 @@ class Body:
     module: Module
     node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
     scope: Scope
-    kind: Kind
     walk: Walk
     owner: ast.ClassDef | None = None
 
@@ -44,6 +43,21 @@ class Body:
     def name(self) -> str:
         """The name that messages call it by."""
         return self.scope.path.removeprefix(self.module.name + ".")
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What its decorators make it."""
+        meanings = [self._decorator(one) for one in self.decorators()]
+        for meaning in meanings:
+            if meaning in KINDS:
+                return KINDS[meaning]
+        if any(one.rpartition(".")[2] in ("transaction", "step", "workflow") for one in meanings):
+            return "transaction"  # of a datasource
+        return "plain" if all(one in HARMLESS for one in meanings) else "opaque"
+
+    def _decorator(self, node: ast.expr) -> str:
+        """Return what a decorator means, of one that means nothing known its name."""
+        return self.meaning_of_decorator(node) or (node.attr if isinstance(node, ast.Attribute) else "")
 
     @property
     def is_async(self) -> bool:
@@ -121,7 +135,7 @@ class Module:
     def top(self) -> Body:
         """The top level, which runs when the module is imported."""
         walk = Walk(self.tree.body)
-        return Body(self, self.tree, Scope(self.tree, self.name, None, self.package, walk), "plain", walk)
+        return Body(self, self.tree, Scope(self.tree, self.name, None, self.package, walk), walk)
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
@@ -147,19 +161,10 @@ class Module:
                     self.classes[below.path] = (child, below)
                     self._read(inner, below, child)
                 else:
-                    self.bodies[below.path] = Body(self, child, below, self._kind(child, scope), inner, owner)
+                    self.bodies[below.path] = Body(self, child, below, inner, owner)
                     self._read(inner, below, None)
             elif isinstance(child, (ast.Import, ast.ImportFrom)):
                 self.imports.append(child)
-
-    def _kind(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Kind:
-        meanings = [decorator_of(one, scope) for one in node.decorator_list]
-        for meaning in meanings:
-            if meaning in KINDS:
-                return KINDS[meaning]
-        if any((one or "").rpartition(".")[2] in ("transaction", "step", "workflow") for one in meanings):
-            return "transaction"  # of a datasource
-        return "plain" if all(one in HARMLESS for one in meanings) else "opaque"
 
 
 def _only_value(body: Body) -> ast.expr | None:
@@ -170,14 +175,6 @@ def _only_value(body: Body) -> ast.expr | None:
     if not isinstance(last, ast.Return) or len(before) > 1:
         return None
     return last.value if all(isinstance(one, (ast.Assign, ast.AnnAssign)) for one in before) else None
-
-
-def decorator_of(node: ast.expr, scope: Scope) -> str | None:
-    """Return what a decorator means, called or not, and bound to a name or not."""
-    meaning = scope.meaning(node)
-    if meaning is None:
-        return node.attr if isinstance(node, ast.Attribute) else None
-    return meaning.removesuffix("()")
 
 
 class Program:

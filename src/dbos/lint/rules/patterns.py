@@ -260,4 +260,6 @@ def _blocks(body: Body, call: ast.Call, verb: str) -> bool:
     parent = body.module.parents[call]
     if isinstance(parent, ast.Call):
         return body.meaning(parent.func) in CONSUMERS and call in parent.args
-    return isinstance(parent, (ast.For, ast.comprehension, ast.Starred))
+    if isinstance(parent, ast.comprehension):
+        return not isinstance(body.module.parents[parent], ast.GeneratorExp)
+    return isinstance(parent, (ast.For, ast.Starred))

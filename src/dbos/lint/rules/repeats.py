@@ -68,7 +68,7 @@ def retries(program: Program) -> Iterator[Hit]:
                 yield Hit(body.module, loop.test, message)
     for body, start in program.reached(_retried(program)).items():
         if body.kind != "transaction" and "idempot" not in _source(body):
-            for call, what in _acts_twice(body):
+            for call, what in _acts_twice(program, body):
                 message = f"{what} in {within(body, start, 'step')}, which is retried: give it an idempotency key"
                 yield Hit(body.module, call, message)
 
@@ -130,7 +130,7 @@ def _has_bound(loop: ast.While) -> bool:
     )
 
 
-def _acts_twice(body: Body) -> Iterator[tuple[ast.Call, str]]:
+def _acts_twice(program: Program, body: Body) -> Iterator[tuple[ast.Call, str]]:
     for call, meaning in body.calls:
         if any(one.arg is None or "idempot" in one.arg for one in call.keywords):
             continue
@@ -140,7 +140,7 @@ def _acts_twice(body: Body) -> Iterator[tuple[ast.Call, str]]:
             yield call, f"`{meaning.replace('()', '')}` of `{_text(call.args[0])}`"
         elif meaning == "open" and str(literal(_mode(call))).startswith("a"):
             yield call, "appending to a file"
-    for call in writes(body):
+    for call in writes(program, body):
         yield call, "a write that is not idempotent"
 
 
@@ -155,13 +155,15 @@ def _text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def writes(body: Body) -> Iterator[ast.Call]:
+def writes(program: Program, body: Body) -> Iterator[ast.Call]:
     """Return calls that run literal SQL on a known kind of connection, which would take effect once more."""
     for call, meaning in body.calls:
         if not meaning.startswith(DATABASES) or meaning.rpartition(".")[2] not in EXECUTES or not call.args:
             continue
-        given = call.args[0]
-        sql = _text(given.args[0]) if isinstance(given, ast.Call) and given.args else _text(given)
+        given = program.value(body.scope, call.args[0])
+        if isinstance(given, ast.Call) and given.args:  # as of `text(...)`
+            given = program.value(body.scope, given.args[0])
+        sql = _text(given) if given else ""
         if COUNT.search(sql) or (INSERT.search(sql) and not GUARDED.search(sql)):
             yield call
 
@@ -195,7 +197,7 @@ def transactions(program: Program) -> Iterator[Hit]:
             if body.meaning_of_decorator(one) == "dbos.DBOS.transaction":
                 yield Hit(body.module, one, "`@DBOS.transaction` is for old code: use a datasource's transaction")
     for body, start in program.step_code.items():
-        for call in writes(body) if start.kind != "transaction" else ():
+        for call in writes(program, body) if start.kind != "transaction" else ():
             where = within(body, start, "step")
             message = f"a write in {where}, may happen twice after a crash: use a datasource's transaction"
             yield Hit(body.module, call, message)

@@ -30,6 +30,8 @@ IMPURE = (
     "sqlite3.connect", "psycopg.connect", "psycopg2.connect", "psycopg.AsyncConnection.connect", "asyncpg.connect",
     "asyncpg.create_pool", "pymysql.connect", "sqlalchemy.create_engine", "redis.Redis", "pymongo.MongoClient",
 )  # fmt: skip
+# Generators of random numbers, which are deterministic with a seed.
+SEEDED = ("random.Random", "numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator")
 PATH_METHODS = {
     "read_text", "read_bytes", "write_text", "write_bytes", "open", "unlink", "mkdir", "rmdir", "exists", "is_file",
     "is_dir", "iterdir", "glob", "rglob", "stat", "touch", "rename", "replace",
@@ -38,7 +40,7 @@ PATH_METHODS = {
 
 def is_impure(meaning: str) -> bool:
     """Whether calling it gives another value in another run."""
-    if meaning.startswith("random.Random()"):
+    if meaning.startswith(tuple(f"{one}()" for one in SEEDED)):
         return False  # judged by its seed, where it is made
     head, _, method = meaning.rpartition(".")
     if head == "pathlib.Path()":
@@ -87,7 +89,7 @@ def determinism(program: Program) -> Iterator[Hit]:
     for body, start in program.workflow_code.items():
         where = within(body, start)
         for call, meaning in body.calls:
-            seeded = meaning == "random.Random" and (call.args or call.keywords)
+            seeded = meaning in SEEDED and (call.args or call.keywords)
             if is_impure(meaning) and not seeded and program.body(meaning) is None:
                 name = meaning.replace("()", "")
                 yield Hit(body.module, call, f"`{name}` in {where}, is not deterministic: call it in a step")

@@ -1,0 +1,4 @@
+from .billing import bill_all, bill_customer
+from .dunning import remind
+
+__all__ = ["bill_all", "bill_customer", "remind"]
