@@ -160,7 +160,7 @@ REPLAY = (
         "_ops/timers.py",
         "wake_at_sec = float(recorded_value(node, recorded))",
         "wake_at_sec = node.clock.now_sec() + seconds",
-        "test_sleep.py",
+        "test_sleep.py::test_a_recovered_workflow_does_not_sleep_again",
     ),
     _mutant(
         "a receiver's deadline is counted anew",
@@ -189,7 +189,7 @@ JOURNAL = (
     _mutant(
         "a lost connection fails the batch",
         "_store/journal.py",
-        "if self._database.closed or self._stopping or not self._database.retries:",
+        "if self._database.gave_up or self._stopping or not self._database.retries:",
         "if True:",
         "test_replay.py::test_an_operation_outlives_the_loss_of_its_connections",
     ),
@@ -322,8 +322,14 @@ DEATH = (
         "_service/lease.py",
         "if (other.host, other.boot_id) != (here.host, here.boot_id):\n        return False",
         "if (other.host, other.boot_id) != (here.host, here.boot_id):\n        return True",
-        "test_leases.py",
-        "crash/test_takeover.py",
+        "unit/test_ended.py::test_only_a_process_of_this_machine_can_be_seen_to_have_ended",
+    ),
+    _mutant(
+        "a pid that is used again is the process that had it",
+        "_engine/process.py",
+        ' or (process.started != "" and started not in ("", process.started))',
+        "",
+        "unit/test_ended.py::test_a_pid_that_is_used_again_is_not_the_process_that_had_it",
     ),
 )
 
@@ -505,7 +511,7 @@ QUEUES = (
         "_store/delays.py",
         "w.status = 'DELAYED' and w.delay_until_epoch_ms <= :now",
         "w.status = 'DELAYED' and w.delay_until_epoch_ms <= :now + 3600000",
-        "test_delays.py",
+        "test_delays.py::test_a_delayed_workflow_runs_when_its_time_has_come",
     ),
     _mutant(
         "a debounced row that is due keeps its id",
@@ -599,7 +605,7 @@ TALKING = (
         "_store/streams.py",
         "return 0 if row is None else int(row[0]) + 1",
         "return 0 if row is None else int(row[0])",
-        "test_streams.py",
+        "test_streams.py::test_an_offset_that_another_writer_took_is_passed_over",
     ),
     _mutant(
         "an import writes over what is there",

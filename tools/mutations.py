@@ -1,6 +1,6 @@
 """Break what correctness stands on, one guard after another, and see that the tests named for it notice.
 
-    python tools/mutations.py [--only TEXT] [--trusting]
+    python tools/mutations.py [--only TEXT] [--first NUMBER] [--trusting]
 
 Each mutant of `mutants.py` is applied to a scratch copy of `src`, and the tests it names run against that. A mutant is
 *killed* when they fail, and has *survived* when they pass: then a guard could be removed and nobody would notice.
@@ -79,9 +79,12 @@ def main() -> None:
     """Work through all mutants, or those whose name or file contains a text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
-    parser.add_argument("--trusting", action="store_true")
+    parser.add_argument("--first", type=int, default=1, help="the number of the mutant to begin with")
+    parser.add_argument("--trusting", action="store_true", help="do not run the tests without a mutant first")
     given = parser.parse_args()
-    mutants = [mutant for mutant in MUTANTS if given.only in mutant.name or given.only in mutant.file]
+    mutants = [
+        mutant for mutant in MUTANTS[given.first - 1 :] if given.only in mutant.name or given.only in mutant.file
+    ]
     survived = survivors(mutants, trusting=given.trusting)
     print(f"{len(mutants) - len(survived)} of {len(mutants)} mutants killed")
     sys.exit(1 if survived else 0)
