@@ -214,7 +214,7 @@ JOURNAL = (
         "_store/sqlite.py",
         "                if not self._write_one(writer, kind, records[0]):\n                    raise NotAll\n",
         "                self._write_one(writer, kind, records[0])\n",
-        "test_ownership.py::test_a_step_of_an_execution_that_lost_ownership_is_not_recorded_and_the_execution_parks",
+        "store/test_guards.py::test_a_record_takes_for_a_pending_run_of_its_execution_only",
     ),
     _mutant(
         "a batch of many is committed although a row did not take",
