@@ -224,11 +224,18 @@ JOURNAL = (
         "store/test_journal.py::test_verdicts_are_per_row",
     ),
     _mutant(
-        "what others waited for is withdrawn with its waiter",
+        "the second of two records of one row is never written",
         "_store/journal.py",
         "                later.append(entry)\n                continue\n",
         "                continue\n",
-        "store/test_journal.py",
+        "store/test_journal.py::test_of_two_records_of_one_row_at_once_one_takes_and_the_other_is_told",
+    ),
+    _mutant(
+        "two records of one row go into one batch",
+        "_store/journal.py",
+        "            if key in keys:\n",
+        "            if key is None:\n",
+        "store/test_journal.py::test_of_two_records_of_one_row_at_once_one_takes_and_the_other_is_told",
     ),
     _mutant(
         "a start whose reply was lost is taken for somebody else's",

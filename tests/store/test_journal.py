@@ -24,6 +24,8 @@ from dbos.error import (
     DBOSWorkflowConflictIDError,
 )
 
+BOUND_SEC = 20.0
+
 
 @pytest.fixture
 def database(db: Any) -> Iterator[Database]:
@@ -113,6 +115,15 @@ def test_what_is_appended_while_nobody_commits_goes_into_one_commit(db: Any, jou
     assert all(entry.done for entry in entries)
     assert journal.commits == before + 1
     assert recorded(db) == {(name, number) for name in "abc" for number in (1, 2)}
+
+
+@pytest.mark.rules("EX-13", "RV-46")
+def test_of_two_records_of_one_row_at_once_one_takes_and_the_other_is_told(db: Any, journal: Journal) -> None:
+    entries = [journal.append(START, start("w", creator=creator), judge_start) for creator in ("one", "other")]
+    for entry in entries:
+        assert entry.wait(BOUND_SEC), "it was never written"
+    assert entries[0].result() is None
+    assert isinstance(entries[1].result(), Existing)
 
 
 @pytest.mark.rules("ST-20", "EX-44", "OP-6", "RV-41", "RV-46")
