@@ -110,7 +110,7 @@ def describe(name: str, thing: Any, heading: str) -> Iterable[str]:
         return
     typed = [field for field in inspect.get_annotations(thing) if not field.startswith("_")]
     is_record = hasattr(thing, "__total__") or hasattr(thing, "__members__")
-    if not is_record:
+    if not is_record and not inspect.isabstract(thing) and not getattr(thing, "_is_protocol", False):
         yield code(f"{name}{signature(thing)}")
     yield docstring(thing)
     if inspect.isclass(thing):

@@ -12,7 +12,7 @@ import logging
 import threading
 from typing import Any
 
-from ._engine.color import generate, run_now, settled
+from ._engine.color import generate, returned, run_now, settled
 from ._engine.context import Context, Options, current, enter, leave
 from ._engine.outside import Outside
 from ._engine.threads import loop_is_running
@@ -113,7 +113,9 @@ def _published(face: Any, op: Any, name: str) -> Any:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     if parameters and parameters[0].kind is inspect.Parameter.POSITIONAL_ONLY:
         kind = inspect.Parameter.POSITIONAL_ONLY
-    face.__signature__ = signature.replace(parameters=[inspect.Parameter("self", kind), *parameters])
+    face.__signature__ = signature.replace(
+        parameters=[inspect.Parameter("self", kind), *parameters], return_annotation=returned(face, signature)
+    )
     return face
 
 

@@ -1,6 +1,6 @@
 """Type stubs of `DBOSClient`. Written by `make stubs` from the running class: do not edit."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from datetime import datetime
 from typing import Any
 
@@ -362,7 +362,7 @@ class DBOSClient:
         Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
         deleted meanwhile.
 
-            first = client.wait_first([client.start_workflow(fetch, url) for url in mirrors])
+            first = client.wait_first([client.retrieve_workflow(order) for order in ("order-17", "order-18")])
         """
 
     async def wait_first_async(
@@ -373,7 +373,7 @@ class DBOSClient:
         Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
         deleted meanwhile.
 
-            first = client.wait_first([client.start_workflow(fetch, url) for url in mirrors])
+            first = client.wait_first([client.retrieve_workflow(order) for order in ("order-17", "order-18")])
         """
 
     def cancel_workflow(self, workflow_id: str, *, cancel_children: bool = False, shard_key: str | None = None) -> None:
@@ -545,7 +545,7 @@ class DBOSClient:
         Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
         in use, `Exception` for a timeout that is not positive.
 
-            fork = client.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+            fork = client.fork_workflow("order-17", 3, application_version="v2")
             fork.get_result()
         """
 
@@ -572,7 +572,7 @@ class DBOSClient:
         Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
         in use, `Exception` for a timeout that is not positive.
 
-            fork = client.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+            fork = client.fork_workflow("order-17", 3, application_version="v2")
             fork.get_result()
         """
 
@@ -1071,7 +1071,7 @@ class DBOSClient:
         polling_interval_sec: float | None = None,
         timeout_seconds: float | None = None,
         shard_key: str | None = None,
-    ) -> AsyncGenerator[Any]:
+    ) -> Generator[Any]:
         """Yield the values of a workflow's stream from `offset` on, and wait for more until it or its workflow ends.
 
         `timeout_seconds` limits the wait for each value; `polling_interval_sec` says how often to look where nobody tells.
@@ -1389,7 +1389,7 @@ class DBOSClient:
 
         Raises `DBOSException` when another application owns the version.
 
-            client.set_latest_application_version(DBOS.application_version)
+            client.set_latest_application_version("v2")
         """
 
     async def set_latest_application_version_async(
@@ -1399,7 +1399,7 @@ class DBOSClient:
 
         Raises `DBOSException` when another application owns the version.
 
-            client.set_latest_application_version(DBOS.application_version)
+            client.set_latest_application_version("v2")
         """
 
     def list_executors(self, *, application_name: str | list[str] | None = None) -> list[ExecutorInfo]:

@@ -233,8 +233,12 @@ class DBOS:
 
         Raises `DBOSException` otherwise.
 
+            DBOS(config={"name": "shop"})
+
             @DBOS.alert_handler
             def on_alert(name: str, message: str, metadata: dict[str, str]) -> None: ...
+
+            DBOS.launch()
         """
 
     @staticmethod
@@ -709,7 +713,7 @@ class DBOS:
         Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
         deleted meanwhile.
 
-            first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
+            first = DBOS.wait_first([DBOS.retrieve_workflow(order) for order in ("order-17", "order-18")])
         """
 
     @staticmethod
@@ -721,7 +725,7 @@ class DBOS:
         Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
         deleted meanwhile.
 
-            first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
+            first = DBOS.wait_first([DBOS.retrieve_workflow(order) for order in ("order-17", "order-18")])
         """
 
     @staticmethod
@@ -907,7 +911,7 @@ class DBOS:
         Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
         in use, `Exception` for a timeout that is not positive.
 
-            fork = DBOS.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+            fork = DBOS.fork_workflow("order-17", 3, application_version="v2")
             fork.get_result()
         """
 
@@ -934,7 +938,7 @@ class DBOS:
         Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
         in use, `Exception` for a timeout that is not positive.
 
-            fork = DBOS.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+            fork = DBOS.fork_workflow("order-17", 3, application_version="v2")
             fork.get_result()
         """
 
@@ -1346,7 +1350,7 @@ class DBOS:
 
         Raises `DBOSException` when another application owns the version.
 
-            DBOS.set_latest_application_version(DBOS.application_version)
+            DBOS.set_latest_application_version("v2")
         """
 
     @staticmethod
@@ -1355,7 +1359,7 @@ class DBOS:
 
         Raises `DBOSException` when another application owns the version.
 
-            DBOS.set_latest_application_version(DBOS.application_version)
+            DBOS.set_latest_application_version("v2")
         """
 
     @staticmethod

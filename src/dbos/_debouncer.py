@@ -30,7 +30,7 @@ class Debouncer(Generic[P, R]):
     """Runs a workflow once its calls under a key have stopped for a while, with the arguments of the last one.
 
         debouncer = Debouncer.create(save_draft, debounce_timeout_sec=60)
-        handle = debouncer.debounce("user-17", 5, text)
+        handle = debouncer.debounce("user-17", 5, draft)
 
     Each call puts the run off by its period; `debounce_timeout_sec` bounds how long in all, from the first call.
     """
@@ -121,7 +121,7 @@ class DebouncerClient:
     """Debounces a workflow from outside its application, by its name.
 
         debouncer = DebouncerClient(client, {"workflow_name": "save_draft", "queue_name": "drafts"})
-        handle = debouncer.debounce("user-17", 5, text)
+        handle = debouncer.debounce("user-17", 5, draft)
 
     It runs on `queue`, else on the queue that the options name. `application_name` says whose the workflow is; left
     out, the options say, then the client.

@@ -396,8 +396,12 @@ def alert_handler(func: AlertHandler) -> AlertHandler:
 
     Raises `DBOSException` otherwise.
 
+        DBOS(config={"name": "shop"})
+
         @DBOS.alert_handler
         def on_alert(name: str, message: str, metadata: dict[str, str]) -> None: ...
+
+        DBOS.launch()
     """
     application = constructed()
     if application.launched:

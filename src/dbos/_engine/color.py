@@ -268,14 +268,19 @@ def publish(face: Any, op: Callable[..., Any], name: str) -> None:
     face.__name__ = name
     face.__qualname__ = f"DBOS.{name}"
     signature = inspect.signature(op)
+    face.__signature__ = signature.replace(
+        parameters=list(signature.parameters.values())[2:], return_annotation=returned(face, signature)
+    )
+
+
+def returned(face: Any, signature: inspect.Signature) -> str:
+    """Say what a face of an operation with this signature returns."""
     returns = str(signature.return_annotation)
     if returns.startswith("Outcome["):
         returns = returns[len("Outcome[") : -1]
     if returns.startswith("AsyncGenerator[") and not inspect.isasyncgenfunction(face):
         returns = returns.removeprefix("Async")
-    face.__signature__ = signature.replace(
-        parameters=list(signature.parameters.values())[2:], return_annotation=returns
-    )
+    return returns
 
 
 async def awaited(value: Awaitable[T]) -> T:

@@ -55,7 +55,7 @@ async def fork_workflow(
     Raises `DBOSNonExistentWorkflowError` if there is no such workflow, SQLAlchemy's `IntegrityError` if the new id is
     in use, `Exception` for a timeout that is not positive.
 
-        fork = DBOS.fork_workflow("order-17", 3, application_version=DBOS.application_version)
+        fork = DBOS.fork_workflow("order-17", 3, application_version="v2")
         fork.get_result()
     """
     check_shard_key(shard_key)

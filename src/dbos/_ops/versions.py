@@ -40,7 +40,7 @@ async def set_latest_application_version(
 
     Raises `DBOSException` when another application owns the version.
 
-        DBOS.set_latest_application_version(DBOS.application_version)
+        DBOS.set_latest_application_version("v2")
     """
     owner = application_name or node.application_name
     now_ms = node.clock.now_ms()

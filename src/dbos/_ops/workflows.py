@@ -138,7 +138,7 @@ async def wait_first(
     Raises `ValueError` for an empty list or one that names a workflow twice, `DBOSNonExistentWorkflowError` when one is
     deleted meanwhile.
 
-        first = DBOS.wait_first([DBOS.start_workflow(fetch, url) for url in mirrors])
+        first = DBOS.wait_first([DBOS.retrieve_workflow(order) for order in ("order-17", "order-18")])
     """
     by_id = {one.workflow_id: one for one in handles}
     if not handles:

@@ -46,7 +46,8 @@ class AsyncSQLAlchemyDatasource(Datasource):
 
         @shop.transaction()
         async def order(item: str) -> int:
-            return await shop.sql_session().scalar(text("insert into orders ... returning id"), {"item": item})
+            statement = text("insert into orders (item) values (:item) returning id")
+            return await shop.sql_session().scalar(statement, {"item": item})
     """
 
     engine: AsyncEngine

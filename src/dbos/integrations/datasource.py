@@ -107,7 +107,8 @@ class SQLAlchemyDatasource(Datasource):
 
         @shop.transaction()
         def order(item: str) -> int:
-            return shop.sql_session().scalar(text("insert into orders ... returning id"), {"item": item})
+            statement = text("insert into orders (item) values (:item) returning id")
+            return shop.sql_session().scalar(statement, {"item": item})
     """
 
     engine: Engine
