@@ -252,7 +252,7 @@ async def resume_workflows(
     check_shard_key(shard_key)
 
     def work(session: Session) -> None:
-        known = workflows.existing(session, workflow_ids)
+        known = workflows.held(session, workflow_ids)
         missing = [workflow_id for workflow_id in workflow_ids if workflow_id not in known]
         if missing:
             raise DBOSNonExistentWorkflowError("target", ", ".join(missing))

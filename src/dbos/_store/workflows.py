@@ -359,6 +359,21 @@ def existing(session: Session, workflow_ids: list[str]) -> set[str]:
     return {row[0] for row in rows}
 
 
+def held(session: Session, workflow_ids: list[str]) -> set[str]:
+    """Lock the rows of the given runs until commit, and read which there are."""
+    rows = session.rows(
+        """
+        select w.workflow_uuid
+          from {workflow_status} w
+         where w.workflow_uuid {in:ids}
+         order by w.workflow_uuid
+         {lock:w}
+        """,
+        ids=workflow_ids,
+    )
+    return {row[0] for row in rows}
+
+
 def resume(session: Session, workflow_ids: list[str], queue_name: str) -> int:
     """Put every given run that has not succeeded or failed back on a queue, with a fresh budget (ST-23)."""
     return session.run(
