@@ -22,11 +22,21 @@ _COLUMNS = "(message_uuid, destination_uuid, topic, message, serialization)"
 _SHIFTED = "(message_uuid, destination_uuid, topic, message, serialization, created_at_epoch_ms)"
 _OF_RECORDS = "{rows} cross join {elements:r.messages}"
 _OF_PARAMETER = "{elements::messages}"
+
+
+def _there(destination: str) -> str:
+    """Return the condition that a workflow exists, and goes on to until the message is committed.
+
+    Its foreign key wants that too, but would have the database refuse the statement, where this finds nobody there.
+    """
+    return f"exists (select 1 from {{workflow_status}} d where d.workflow_uuid = {destination} {{stay:d}})"
+
+
 # Found by the statement that sends; nothing is sent if one is missing (MSG-4).
-_MISSING = """
-select {element:destination}
-  from {elements:r.messages}
- where not exists (select 1 from {workflow_status} d where d.workflow_uuid = {element:destination})
+_MISSING = f"""
+select {{element:destination}}
+  from {{elements:r.messages}}
+ where not {_there("{element:destination}")}
 """
 
 
@@ -63,7 +73,7 @@ select coalesce(f.key || '::' || f.recipient, case when f.recipient = f.destinat
           from {source}
           join forks on forks.id = {{element:id}}
          where {only}) f
- where true
+ where {_there("f.recipient")}
  order by f.id
     on conflict (message_uuid) do nothing
 """
@@ -125,7 +135,7 @@ insert into {{notifications}} {_COLUMNS}
 select r.message_id, r.destination, r.topic, r.message, r.serialization
   from {{rows}}
 """
-_EXISTS = "exists (select 1 from {workflow_status} d where d.workflow_uuid = r.destination)"
+_EXISTS = _there("r.destination")
 _POST_KEY = {"message_id": "message_uuid"}
 # It locks no run: any order will do.
 POST = Kind(

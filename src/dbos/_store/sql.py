@@ -8,8 +8,9 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {workflow_status}   the table, with its schema where there is one
     {now_ms}            database time in epoch milliseconds
     {lock:w}            lock the rows of `w` until commit
-    {skip_locked:w}     the same, passing over rows that others hold
-    {nowait:w}          the same, failing when others hold one
+    {stay:w}            see that the rows of `w` are not deleted until commit
+    {skip_locked:w}     lock, passing over rows that others hold
+    {nowait:w}          lock, failing when others hold one
     {in:ids}            membership of the list parameter `ids`
     {starts:id}         that a text starts with the parameter `id`, by an index where the collation allows it
     {list:ids}          the list parameter `ids` as rows of `k`, column `value`
@@ -67,6 +68,7 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _POSTGRES = {
     "now_ms": "(extract(epoch from now()) * 1000.0)::bigint",
     "lock": "for no key update of {0}",
+    "stay": "for key share of {0}",
     "skip_locked": "for no key update of {0} skip locked",
     "nowait": "for no key update of {0} nowait",
     "in": "= any(:{0})",
@@ -91,6 +93,7 @@ _POSTGRES = {
 _SQLITE = {
     "now_ms": "cast((julianday('now') - 2440587.5) * 86400000.0 + 0.5 as integer)",
     "lock": "",
+    "stay": "",
     "skip_locked": "",
     "nowait": "",
     "in": "in (select value from json_each(:{0}))",
