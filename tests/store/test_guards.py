@@ -164,11 +164,13 @@ def test_only_what_a_dead_process_ran_is_put_back(opened: Database, db: Any) -> 
 
 @pytest.mark.rules("MGT-35", "MGT-37", "ST-28")
 def test_a_workflow_that_was_revived_meanwhile_is_not_rewound(opened: Database, db: Any) -> None:
-    insert(db, "w", status="ENQUEUED")
     one = Rewinding("w", 1, "q", None, None, [])
-    with pytest.raises(DBOSException, match="changed its status"):
-        opened.transact(lambda session: rewinding.rewind(session, one, "CANCELLED"))
-    opened.transact(lambda session: rewinding.rewind(session, one, "ENQUEUED"))
+    for status, why in (("ENQUEUED", "only a workflow in a terminal state"), ("SUCCESS", "changed its status")):
+        db.execute("delete from {workflow_status}")
+        insert(db, "w", status=status)
+        with pytest.raises(DBOSException, match=why):
+            opened.transact(lambda session: rewinding.rewind(session, one, "CANCELLED"))
+        assert statuses(db) == {"w": status}
 
 
 @pytest.mark.rules("DEB-2", "DEB-7")
