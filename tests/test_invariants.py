@@ -241,8 +241,8 @@ def test_what_an_application_leaves_behind_is_sound(launch, db):
     assert check_invariants(db.url, at_rest=True) == []
     with DBOSClient(system_database_url=db.url) as client:
         client.enqueue({"workflow_name": "nobody's", "queue_name": "q"})
-    DBOS.destroy()
-    assert check_invariants(db.url, at_rest=True) == []
+    DBOS.destroy()  # which may have claimed it, and leaves it to whoever knows its function
+    assert check_invariants(db.url) == []
 
 
 def test_a_database_that_is_not_there_is_an_error(tmp_path):
