@@ -290,6 +290,18 @@ DEATH = (
         "store/test_guards.py::test_what_ended_meanwhile_is_not_put_back",
     ),
     _mutant(
+        "launch puts back what was claimed while it waited for the row",
+        "_store/leases.py",
+        "   and (select 1\n          from {{executors}} e\n"
+        "         where e.incarnation = substr(workflow_status.owner_xid, 1, {INCARNATION_LENGTH})\n"
+        "           and e.expires_at_epoch_ms > {{now_ms}} and not (e.incarnation {{in:ended}})\n"
+        "         limit 1) is null\n",
+        "   and not exists (select 1 from {{executors}} e\n"
+        "         where e.incarnation = substr(workflow_status.owner_xid, 1, {INCARNATION_LENGTH})\n"
+        "           and e.expires_at_epoch_ms > {{now_ms}} and not (e.incarnation {{in:ended}}))\n",
+        "store/test_recovery_races.py",
+    ),
+    _mutant(
         "a lease never runs out",
         "_store/leases.py",
         "           and e.expires_at_epoch_ms > {{now_ms}} and not (e.incarnation {{in:ended}})",
@@ -401,9 +413,17 @@ STATUSES = (
     _mutant(
         "a collection takes what was resumed meanwhile",
         "_store/retention.py",
-        "where w.workflow_uuid {{in:ids}} and {_TERMINAL}",
-        "where w.workflow_uuid {{in:ids}}",
+        "    gone = unread(session, [Old(*row) for row in rows])\n",
+        "    gone = [row[1] for row in rows]\n",
         "test_retention.py::test_what_is_revived_meanwhile_stays",
+        "test_retention.py::test_what_a_workflow_revived_meanwhile_reads_again_stays",
+    ),
+    _mutant(
+        "what is deleted meanwhile is said to be resumed",
+        "_store/workflows.py",
+        "         order by w.workflow_uuid\n         {lock:w}\n",
+        "",
+        "store/test_interleavings.py",
     ),
     _mutant(
         "a collection takes what a running parent reads",
@@ -571,6 +591,13 @@ TALKING = (
         '_CLAIM = insert_step(only=f"and not exists ({_MISSING})")',
         "_CLAIM = insert_step()",
         "test_messages.py::test_in_a_workflow_a_message_to_nobody_is_the_steps_error",
+    ),
+    _mutant(
+        "who receives a message may be deleted before it is committed",
+        "_store/messages.py",
+        "d.workflow_uuid = {destination} {{stay:d}})",
+        "d.workflow_uuid = {destination})",
+        "store/test_interleavings.py",
     ),
     _mutant(
         "a step that lost its run sends",

@@ -105,12 +105,12 @@ def collect(session: Session, workflow_ids: Sequence[str]) -> list[str]:
     Whoever does either waits for the rows that are locked here.
     """
     rows = session.rows(
-        f"""
+        """
         select w.created_at, w.workflow_uuid, w.parent_workflow_id
-          from {{workflow_status}} w
-         where w.workflow_uuid {{in:ids}} and {_TERMINAL}
+          from {workflow_status} w
+         where w.workflow_uuid {in:ids}
          order by w.workflow_uuid
-         {{lock:w}}
+         {lock:w}
         """,
         ids=list(workflow_ids),
     )
