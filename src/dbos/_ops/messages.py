@@ -20,6 +20,7 @@ from .._model.outcome import Value
 from .._model.records import SendMessage
 from .._model.serialize import PORTABLE, WorkflowSerializationFormat
 from .._store import messages as store
+from .._store.database import Kind
 from .._store.journal import Entry
 from .._store.messages import NULL_TOPIC, Message, Stored
 from .._store.steps import TIMED_STEP, judge_act, judge_step
@@ -95,15 +96,28 @@ async def _send(
     started_at_ms = node.clock.now_ms()
     try:
         prepared = encode(node, run, messages, serialization_type)
-        kind = store.SEND_TO_FORKS if to_forks else store.SEND
-        array = store.encoded(prepared)
-        sent = await act(node, io, run, step_id, name, started_at_ms, kind, judge_act, messages=array)
+        kind, fields = _sending(prepared, to_forks)
+        sent = await act(node, io, run, step_id, name, started_at_ms, kind, judge_act, **fields)
         if sent is False:
             raise store.homeless(prepared)
     except Exception as error:
         await record_own_error(node, io, run, step_id, name, error, started_at_ms)
         raise
     await _tell(node, io, prepared, to_forks)
+
+
+def _sending(messages: list[Message], to_forks: bool) -> tuple[Kind, dict[str, Any]]:
+    """Return the kind of record that sends messages from workflow code, and what it has besides the step."""
+    if to_forks or len(messages) != 1:
+        return store.SEND_TO_FORKS if to_forks else store.SEND, {"messages": store.encoded(messages)}
+    [one] = messages
+    return store.SEND_ONE, {
+        "message_id": one.message_id,
+        "destination": one.destination,
+        "topic": one.topic,
+        "message": one.message,
+        "message_serialization": one.serialization,
+    }
 
 
 def encode(
@@ -114,9 +128,9 @@ def encode(
     after: Message | None = None,
 ) -> list[Message]:
     """Encode messages, to be sent after an earlier one of the same transaction; raise before anything is sent."""
-    keys = Counter(message.idempotency_key for message in messages if message.idempotency_key is not None)
-    repeated = sorted(key for key, count in keys.items() if count > 1)
-    if repeated:
+    keys = [message.idempotency_key for message in messages if message.idempotency_key is not None]
+    if len(keys) > len(set(keys)):
+        repeated = sorted(key for key, count in Counter(keys).items() if count > 1)
         raise DBOSException(f"send_bulk received duplicate idempotency keys: {', '.join(repeated)}")
     name = format_of(node, run, serialization_type)
     prepared = []
@@ -149,7 +163,7 @@ async def _post(node: Node, io: Io, run: Run | None, messages: list[Message], to
         return
     [one] = messages
     posted = store.Posted(
-        one.id if one.key is None else f"{one.key}::{one.destination}",
+        one.message_id,
         one.destination,
         one.topic,
         one.message,

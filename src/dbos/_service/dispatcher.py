@@ -79,9 +79,9 @@ class Dispatcher(Service):
         """Note that a queue has a new row; None: any may have."""
         names = [queue_name] if queue_name is not None else list(self._served)
         with self._lock:
-            for name in names:
-                self._make_due(name, partition_key)
-        self.wake()
+            due = [name for name in names if self._make_due(name, partition_key)]
+        if due:  # waking it for queues that others serve would cost who enqueues a switch of threads
+            self.wake()
 
     def heard(self, keys: list[Key]) -> None:
         """Note that other processes put rows on queues."""
@@ -131,11 +131,11 @@ class Dispatcher(Service):
         """Return the queues this process serves."""
         return list(self._served)
 
-    def _make_due(self, name: str, partition_key: str | None) -> None:
-        """Make a queue due now, for one partition or (None) for all. The lock is held."""
+    def _make_due(self, name: str, partition_key: str | None) -> bool:
+        """Make a queue due now, for one partition or (None) for all; False: we do not serve it. The lock is held."""
         served = self._served.get(name)
         if served is None:
-            return
+            return False
         now = self._node.clock.monotonic_sec()
         if partition_key is not None and served.limits.partitioned:
             if name not in self._due_at or served.keys:
@@ -146,6 +146,7 @@ class Dispatcher(Service):
             self._due_at[name] = now
         else:
             self._due_at.setdefault(name, now + served.backoff_sec)
+        return True
 
     # --- which queues it serves
 

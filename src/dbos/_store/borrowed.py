@@ -63,9 +63,7 @@ class BorrowedSession:
         """Write a journal record; False when it did not take, and then its judge says why."""
         try:
             if self._dialect.name == "sqlite":
-                from .sqlite import of_one
-
-                return self._write_each(of_one(kind, self._dialect), field_values(kind.record, record))
+                return self._write_each(kind, record)
             records = rows_json(kind.record, [record]).decode()
         except ValueError as error:
             raise BadRecord(str(error)) from error
@@ -76,12 +74,14 @@ class BorrowedSession:
         )
         return bool(self._execute(statement, {"records": records}).fetchall())
 
-    def _write_each(self, statements: tuple[str, ...], fields: dict[str, Any]) -> bool:
-        claim, *then = statements
-        if self._execute(claim, fields).rowcount != 1:
-            return False
-        for statement in then:
-            self._execute(statement, fields)
+    def _write_each(self, kind: Kind, record: Any) -> bool:
+        from .sqlite import of_one
+
+        fields = dict(zip(column_types(kind.record), field_values(kind.record, record), strict=True))
+        for number, (text, names) in enumerate(of_one(kind, self._dialect)):
+            done = self._execute(text, {name: fields[name] for name in names})
+            if number == 0 and done.rowcount != 1:
+                return False
         return True
 
     def _execute(self, text: str, parameters: dict[str, Any]) -> Any:

@@ -92,7 +92,8 @@ class Kind:
 
     `claim` inserts or updates from `{rows}`, aliased `r`; `key` says which field of the record identifies a row that
     took by which column of the table. `then` statements follow for the rows that took only: `{took}` is true for
-    those. `locks` says which field names the run whose row is locked: batches lock in the order of that.
+    those; `then_one` follow instead after a record that is written alone, where they can be simpler. `locks` says which
+    field names the run whose row is locked: batches lock in the order of that.
     """
 
     name: str
@@ -100,7 +101,12 @@ class Kind:
     key: dict[str, str]
     claim: str
     then: tuple[str, ...] = ()
+    then_one: tuple[str, ...] | None = None
     locks: str = "workflow_id"
+
+    def following(self, *, one: bool) -> tuple[str, ...]:
+        """Return what follows the claim of a record that is written alone, or of many."""
+        return self.then if self.then_one is None or not one else self.then_one
 
 
 def key_of(kind: Kind, record: Any) -> Row:

@@ -13,6 +13,13 @@ from .signals import Key
 from .steps import STEP_KEY, Step, insert_step
 from .workflows import OWNED, judge_owner
 
+_UPSERT = """
+insert into {workflow_events} (workflow_uuid, key, value, serialization)
+select r.workflow_id, r.event_key, r.value, r.value_serialization
+  from {rows}
+ where %s
+    on conflict (workflow_uuid, key) do update set value = excluded.value, serialization = excluded.serialization
+"""
 _UPSERT_HISTORY = """
 insert into {workflow_events_history} (workflow_uuid, function_id, key, value, serialization)
 select r.workflow_id, r.step_id, r.event_key, r.value, r.value_serialization
@@ -47,7 +54,14 @@ class Setting(Step):
         return len(self.value)
 
 
-SET_EVENT = Kind("set_event", Setting, STEP_KEY, insert_step(), (_UPSERT_NEWEST, _UPSERT_HISTORY))
+SET_EVENT = Kind(
+    "set_event",
+    Setting,
+    STEP_KEY,
+    insert_step(),
+    (_UPSERT_NEWEST, _UPSERT_HISTORY),
+    then_one=(_UPSERT % "{took}", _UPSERT_HISTORY),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +84,7 @@ SET_EVENT_IN_STEP = Kind(
     "set_event_in_step",
     SettingInStep,
     {"workflow_id": "workflow_uuid", "event_key": "key"},
-    f"""
-insert into {{workflow_events}} (workflow_uuid, key, value, serialization)
-select r.workflow_id, r.event_key, r.value, r.value_serialization
-  from {{rows}}
- where {OWNED}
-    on conflict (workflow_uuid, key) do update set value = excluded.value, serialization = excluded.serialization
-""",
+    _UPSERT % OWNED,
     (_UPSERT_HISTORY,),
 )
 

@@ -92,6 +92,11 @@ class Message:
     shift_ms: int = 0  # how much younger than the first one of its transaction it counts as
 
     @property
+    def message_id(self) -> str:
+        """What it is stored under at its destination."""
+        return self.id if self.key is None else f"{self.key}::{self.destination}"
+
+    @property
     def signal(self) -> Key:
         """What to fire once it is sent."""
         return message_key(self.destination, self.topic)
@@ -111,6 +116,39 @@ class Sending(Step):
 _CLAIM = insert_step(only=f"and not exists ({_MISSING})")
 SEND = Kind("send", Sending, STEP_KEY, _CLAIM, (_insert(_OF_RECORDS, "{took}"),))
 SEND_TO_FORKS = Kind("send_to_forks", Sending, STEP_KEY, _CLAIM, (_insert_with_forks(_OF_RECORDS, "{took}"),))
+
+
+@dataclass(frozen=True, slots=True)
+class SendingOne(Step):
+    """A message to one destination and the step that sends it: what most sends are."""
+
+    message_id: str
+    destination: str
+    topic: str
+    message: str
+    message_serialization: str
+
+    def size(self) -> int:
+        """Return about how many bytes the record's payload has."""
+        return len(self.message)
+
+
+_EXISTS = _there("r.destination")
+SEND_ONE = Kind(
+    "send_one",
+    SendingOne,
+    STEP_KEY,
+    insert_step(only=f"and {_EXISTS}"),
+    (
+        f"""
+insert into {{notifications}} {_COLUMNS}
+select r.message_id, r.destination, r.topic, r.message, r.message_serialization
+  from {{rows}}
+ where {{took}}
+    on conflict (message_uuid) do nothing
+""",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +173,6 @@ insert into {{notifications}} {_COLUMNS}
 select r.message_id, r.destination, r.topic, r.message, r.serialization
   from {{rows}}
 """
-_EXISTS = _there("r.destination")
 _POST_KEY = {"message_id": "message_uuid"}
 # It locks no run: any order will do.
 POST = Kind(

@@ -355,7 +355,7 @@ class PostgresLane:
         array of what differs and then what they share.
         """
         if len(records) == 1:
-            return None, [_encoded(value) for value in field_values(kind.record, records[0]).values()]
+            return None, [_encoded(value) for value in field_values(kind.record, records[0])]
         spread = self._spreads.get(kind.name) or self._spreads.setdefault(kind.name, Spread(kind.record))
         rows, common = spread.split(sorted(records, key=attrgetter(kind.locks)))
         objects = [dict(zip(spread.varying, row, strict=True)) for row in rows]
@@ -443,7 +443,7 @@ def fused(kind: Kind, dialect: Dialect, varying: tuple[str, ...] | None) -> str:
         rows, took = "r", f"case when ({mine}) in (select {theirs} from took) then true end"
     returning = ", ".join(f"{column} as {name}" for name, column in kind.key.items())
     parts.append(f"took as ({kind.claim} returning {returning})")
-    parts += [f"then_{number} as ({statement})" for number, statement in enumerate(kind.then)]
+    parts += [f"then_{number} as ({statement})" for number, statement in enumerate(kind.following(one=varying is None))]
     text = f"with {', '.join(parts)} select {', '.join(kind.key)} from took"
     return dialect.expand(text.replace("{rows}", rows).replace("{took}", took))
 

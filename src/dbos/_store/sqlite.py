@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -18,6 +20,8 @@ from .database import BadRecord, ConnectionLost, Database, Kind, Lane, Row, Sess
 from .sql import Dialect, Spread, column_types, field_values, json_bytes
 
 T = TypeVar("T")
+
+Pick = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 BUSY_TIMEOUT_MS = 30_000
 CHECKPOINT_PAGES = 1000
@@ -238,7 +242,7 @@ class SqliteLane:
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
-        self._ones: dict[str, tuple[str, ...]] = {}
+        self._ones: dict[str, list[tuple[str, Pick]]] = {}
         self._manys: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
         self._spreads: dict[str, Spread] = {}
 
@@ -280,19 +284,24 @@ class SqliteLane:
         ]
 
     def _write_one(self, writer: sqlite3.Connection, kind: Kind, record: Any) -> bool:
-        claim, *then = self._one(kind)
+        (claim, pick), *then = self._ones.get(kind.name) or self._one(kind)
         row = field_values(kind.record, record)
-        if writer.execute(claim, row).rowcount != 1:
+        if writer.execute(claim, pick(row)).rowcount != 1:
             return False
-        for statement in then:
-            writer.execute(statement, row)
+        for statement, pick in then:
+            writer.execute(statement, pick(row))
         return True
 
-    def _one(self, kind: Kind) -> tuple[str, ...]:
-        """Return a kind's claim and what follows it, reading one record from parameters."""
-        statements = self._ones.get(kind.name)
-        if statements is None:
-            statements = self._ones[kind.name] = of_one(kind, self._database.dialect)
+    def _one(self, kind: Kind) -> list[tuple[str, Pick]]:
+        """Return a kind's claim and what follows it, and what each picks as its parameters from a record's fields.
+
+        Parameters by number: to look each up by its name takes as long as the rest of a small statement.
+        """
+        fields = list(column_types(kind.record))
+        statements = self._ones[kind.name] = [
+            (text, _pick([fields.index(name) for name in names]))
+            for text, names in of_one(kind, self._database.dialect, numbered=True)
+        ]
         return statements
 
     def _many(self, kind: Kind, varying: tuple[str, ...]) -> tuple[str, ...]:
@@ -307,24 +316,28 @@ class SqliteLane:
             )
             rows = f"(select {columns} from json_each(:rows)) r"
             statements = self._manys[kind.name, varying] = tuple(
-                text.replace("{rows}", rows) for text in _expanded(kind, self._database.dialect)
+                text.replace("{rows}", rows) for text in _expanded(kind, self._database.dialect, one=False)
             )
         return statements
 
 
-def of_one(kind: Kind, dialect: Dialect) -> tuple[str, ...]:
-    """Return the statements that write one record of a kind from its fields as parameters."""
-    names = list(column_types(kind.record))
-    return tuple(_of_one(text, names) for text in _expanded(kind, dialect))
+def of_one(kind: Kind, dialect: Dialect, *, numbered: bool = False) -> list[tuple[str, list[str]]]:
+    """Return the statements that write one record of a kind, and of each the fields it takes as parameters."""
+    statements = []
+    for text in _expanded(kind, dialect, one=True):
+        names = [name for name in column_types(kind.record) if re.search(rf"\br\.{name}\b", text)]
+        row = ", ".join(f"{f'?{n}' if numbered else f':{name}'} as {name}" for n, name in enumerate(names, 1))
+        statements.append((text.replace("{rows}", f"(select {row}) r"), names))
+    return statements
 
 
-def _expanded(kind: Kind, dialect: Dialect) -> list[str]:
-    return [dialect.expand(text).replace("{took}", "true") for text in (kind.claim, *kind.then)]
+def _expanded(kind: Kind, dialect: Dialect, *, one: bool) -> list[str]:
+    return [dialect.expand(text).replace("{took}", "true") for text in (kind.claim, *kind.following(one=one))]
 
 
-def _of_one(text: str, names: list[str]) -> str:
-    """Return a statement that reads one record from its parameters."""
-    return text.replace("{rows}", "(select " + ", ".join(f":{name} as {name}" for name in names) + ") r")
+def _pick(places: list[int]) -> Pick:
+    """Return what picks these of a row's values."""
+    return operator.itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
 
 
 # What makes SQLite or its driver refuse a value of a batch.
