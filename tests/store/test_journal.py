@@ -15,6 +15,7 @@ from dbos._store.database import ConnectionLost, Database, Kind, Lane, Row
 from dbos._store.journal import Entry, Journal
 from dbos._store.opening import Opening, open_database
 from dbos._store.steps import STEP, Step, judge_step
+from dbos._store.ticket import Ticket
 from dbos._store.workflows import START, Existing, Start, judge_start
 from dbos.error import (
     DBOSException,
@@ -253,6 +254,43 @@ def test_threads_and_tasks_share_commits(db: Any, journal: Journal) -> None:
         thread.join()
     assert recorded(db) == {(f"w{number}", 1) for number in range(40)}
     assert journal.commits < before + 40
+
+
+@pytest.fixture
+def shared(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """A journal whose last commit two writers shared, and whose next one waits for both, however long they take."""
+    monkeypatch.setattr("dbos._store.journal.GATHER_SHARE", 1e9)
+    monkeypatch.setattr("dbos._store.journal.GATHER_SEC", 30.0)
+    entries = [journal.append(START, start(name), judge_start) for name in "ab"]
+    assert all(entry.wait() for entry in entries)
+    return journal
+
+
+def test_who_shared_a_commit_shares_the_next_one(db: Any, shared: Journal) -> None:
+    before = shared.commits
+    for number in range(1, 6):
+        threads = [threading.Thread(target=lambda n=name, i=number: append(shared, step(n, i)).wait()) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert shared.commits == before + 5
+    assert recorded(db) == {(name, number) for name in "ab" for number in range(1, 6)}
+
+
+def test_a_thread_that_is_ended_while_it_waits_for_others_leaves_their_records_to_the_writer(
+    shared: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ending:
+        def acquire(self, timeout: float) -> bool:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shared, "_gathered", Ending())
+    entry = append(shared, step("a"))
+    with pytest.raises(KeyboardInterrupt):
+        entry.wait()
+    assert Ticket.wait(entry, 10)
 
 
 def test_a_task_that_gives_up_withdraws_nothing(db: Any, journal: Journal) -> None:
