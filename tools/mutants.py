@@ -136,8 +136,8 @@ REPLAY = (
     _mutant(
         "a record counts before it is durable",
         "_store/journal.py",
-        "        self._pending.append(entry)\n        return entry",
-        "        self._pending.append(entry)\n        entry.settle(None)\n        return entry",
+        "        self._pending.append(entry)\n",
+        "        self._pending.append(entry)\n        entry.settle(None)\n",
         "test_replay.py::test_an_output_is_committed_before_control_returns",
     ),
     _mutant(
@@ -588,6 +588,13 @@ TALKING = (
     _mutant(
         "a message to nobody is sent",
         "_store/messages.py",
+        'insert_step(only=f"and {_EXISTS}")',
+        "insert_step()",
+        "test_messages.py::test_in_a_workflow_a_message_to_nobody_is_the_steps_error",
+    ),
+    _mutant(
+        "messages to nobody are sent",
+        "_store/messages.py",
         '_CLAIM = insert_step(only=f"and not exists ({_MISSING})")',
         "_CLAIM = insert_step()",
         "test_messages.py::test_in_a_workflow_a_message_to_nobody_is_the_steps_error",
@@ -616,8 +623,8 @@ TALKING = (
     _mutant(
         "a step that lost its run sets events",
         "_store/events.py",
-        " where {OWNED}\n    on conflict",
-        " where true\n    on conflict",
+        "    _UPSERT % OWNED,",
+        '    _UPSERT % "true",',
         "test_events.py::test_a_step_whose_run_was_taken_over_sets_nothing",
     ),
     _mutant(
