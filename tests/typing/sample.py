@@ -59,7 +59,7 @@ async def checkout_async(order: str) -> dict[str, bool]:
 class Shop:
     """Hold a workflow that is a method."""
 
-    @DBOS.workflow()
+    @DBOS.workflow()  # dbos: ignore[pattern-classes]
     def sell(self, item: str) -> float:
         """Sell an item."""
         return 1.0
