@@ -47,7 +47,7 @@ class Body:
     @cached_property
     def kind(self) -> Kind:
         """What its decorators make it."""
-        meanings = [self._decorator(one) for one in self.decorators()]
+        meanings = [meaning or getattr(one, "attr", "") for one, meaning in self.decorators]
         for meaning in meanings:
             if meaning in KINDS:
                 return KINDS[meaning]
@@ -55,23 +55,18 @@ class Body:
             return "transaction"  # of a datasource
         return "plain" if all(one in HARMLESS for one in meanings) else "opaque"
 
-    def _decorator(self, node: ast.expr) -> str:
-        """Return what a decorator means, of one that means nothing known its name."""
-        return self.meaning_of_decorator(node) or (node.attr if isinstance(node, ast.Attribute) else "")
-
     @property
     def is_async(self) -> bool:
         """Whether it is a coroutine function."""
         return isinstance(self.node, ast.AsyncFunctionDef)
 
-    def decorators(self) -> list[ast.expr]:
-        """Return its decorators, the outermost first."""
-        return [] if isinstance(self.node, ast.Module) else self.node.decorator_list
-
-    def meaning_of_decorator(self, node: ast.expr) -> str:
-        """Return what a decorator means where the function is defined, called or not."""
-        outer = self.scope.outer or self.scope
-        return (self.module.program.resolve(outer.meaning(node)) or "").removesuffix("()")
+    @cached_property
+    def decorators(self) -> list[tuple[ast.expr, str]]:
+        """Its decorators, the outermost first, and what they mean where it is defined, called or not."""
+        if isinstance(self.node, ast.Module) or self.scope.outer is None:
+            return []
+        found = ((one, self.scope.outer.meaning(one)) for one in self.node.decorator_list)
+        return [(one, (self.module.program.resolve(meaning) or "").removesuffix("()")) for one, meaning in found]
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
@@ -92,16 +87,16 @@ class Body:
     @cached_property
     def calls(self) -> list[tuple[ast.Call, str]]:
         """The calls whose target means something, and what it means."""
-        return self._calls_among(self.nodes)
+        found = ((one, self.meaning(one.func)) for one in self.nodes if isinstance(one, ast.Call))
+        return [(call, meaning) for call, meaning in found if meaning]
 
     @cached_property
     def own_calls(self) -> list[tuple[ast.Call, str]]:
         """The calls that are not inside lambdas, which others may call elsewhere."""
-        return self._calls_among(self.walk.without())
-
-    def _calls_among(self, nodes: list[ast.AST]) -> list[tuple[ast.Call, str]]:
-        found = ((one, self.meaning(one.func)) for one in nodes if isinstance(one, ast.Call))
-        return [(call, meaning) for call, meaning in found if meaning]
+        if not self.walk.lambdas:
+            return self.calls
+        own = set(map(id, self.walk.without()))
+        return [(call, meaning) for call, meaning in self.calls if id(call) in own]
 
 
 @dataclass(eq=False)
@@ -119,6 +114,8 @@ class Module:
     bodies: dict[str, Body] = field(default_factory=dict)
     classes: dict[str, tuple[ast.ClassDef, Scope]] = field(default_factory=dict)
     imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
+    # What each piece of the syntax is part of.
+    parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
 
     @property
     def is_test(self) -> bool:
@@ -134,13 +131,8 @@ class Module:
     @cached_property
     def top(self) -> Body:
         """The top level, which runs when the module is imported."""
-        walk = Walk(self.tree.body)
+        walk = Walk(self.tree, self.parents)
         return Body(self, self.tree, Scope(self.tree, self.name, None, self.package, walk), walk)
-
-    @cached_property
-    def parents(self) -> dict[ast.AST, ast.AST]:
-        """What each piece of the syntax is part of."""
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
     def around(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         """Go outwards to the function that a node is in: what is around it, and by which part."""
@@ -155,7 +147,7 @@ class Module:
     def _read(self, walk: Walk, scope: Scope, owner: ast.ClassDef | None) -> None:
         for child in walk.nodes:
             if isinstance(child, DEFINITIONS):
-                inner = Walk(child.body)
+                inner = Walk(child, self.parents)
                 below = Scope(child, f"{scope.path}.{child.name}", scope, self.package, inner)
                 if isinstance(child, ast.ClassDef):
                     self.classes[below.path] = (child, below)

@@ -16,22 +16,24 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 class Walk:
     """The nodes of a body in the order of the source, and which of them belong to lambdas."""
 
-    __slots__ = ("lambdas", "nodes")
+    __slots__ = ("lambdas", "nodes", "parents")
 
-    def __init__(self, roots: Iterable[ast.AST]) -> None:
-        """Walk what is below the roots, and these."""
+    def __init__(self, owner: ast.Module | Definition, parents: dict[ast.AST, ast.AST]) -> None:
+        """Walk the body of a module, a function or a class; note what each part is part of."""
+        self.parents = parents
         self.nodes: list[ast.AST] = []
         # Each lambda, with where in the list what it holds begins and ends; inner ones before outer ones.
         self.lambdas: list[tuple[ast.Lambda, int, int]] = []
-        for root in roots:
-            self._visit(root)
+        for statement in owner.body:
+            self._visit(statement, owner)
 
-    def _visit(self, node: ast.AST) -> None:
+    def _visit(self, node: ast.AST, parent: ast.AST) -> None:
         nodes = self.nodes
         nodes.append(node)
+        self.parents[node] = parent
         if isinstance(node, DEFINITIONS):
             for part in evaluated(node):
-                self._visit(part)
+                self._visit(part, node)
             return
         begin = len(nodes)
         for name in node._fields:
@@ -39,10 +41,10 @@ class Walk:
             if value.__class__ is list:
                 for one in value:
                     if isinstance(one, ast.AST):
-                        self._visit(one)
+                        self._visit(one, node)
             # `Load`, `Add` and their like say nothing.
             elif isinstance(value, ast.AST) and value._fields:
-                self._visit(value)
+                self._visit(value, node)
         if isinstance(node, ast.Lambda):
             self.lambdas.append((node, begin, len(nodes)))
 

@@ -168,10 +168,10 @@ def fastapi(program: Program) -> Iterator[Hit]:
     """Find decorators of routes below those of DBOS."""
     for body in program.reported():
         below = False
-        for one in body.decorators():
+        for one, meaning in body.decorators:
             if below and _is_route(one):
                 yield Hit(body.module, one, "this route serves the function without DBOS: put it above")
-            below = below or body.meaning_of_decorator(one) in KINDS
+            below = below or meaning in KINDS
 
 
 def _is_route(node: ast.expr) -> bool:
@@ -184,6 +184,7 @@ def _is_route(node: ast.expr) -> bool:
 
 
 URL = re.compile(r"^postgres(?:ql)?(?:\+\w+)?://[^:/@\s]+:[^@/\s{}$]+@(?P<host>[^:/?\s]+)")
+SUSPECT = re.compile(r"postgres\w*(?:\+\w+)?://[^:/@\s]+:")
 HERE = ("localhost", "127.0.0.1")
 
 
@@ -209,7 +210,7 @@ def database(program: Program) -> Iterator[Hit]:
     """Find database URLs with a password, of other hosts than this one, in programs that use dbos."""
     for module in program.modules.values():
         uses = any((found or "").partition(".")[0] == "dbos" for found in module.top.scope.names.values())
-        for node in ast.walk(module.tree) if uses and "://" in module.source else ():
+        for node in ast.walk(module.tree) if uses and SUSPECT.search(module.source) else ():
             for name, value in _named(node):
                 match = URL.match(value.value) if isinstance(value.value, str) else None
                 if name.endswith("database_url") and match and match["host"] not in HERE:

@@ -54,7 +54,7 @@ def fixtures(program: Program) -> Iterator[Hit]:
     # Called, or handed on, as to `request.addfinalizer`.
     destroyed = any(body.meaning(node) == DESTROY for body in program.all_bodies() for node in _destroyers(body))
     for body in program.reported():
-        if not any(body.meaning_of_decorator(one) in FIXTURES for one in body.decorators()):
+        if not any(meaning in FIXTURES for _, meaning in body.decorators):
             continue
         launch = next((call for call, meaning in body.own_calls if meaning == LAUNCH), None)
         if launch is None:
@@ -151,5 +151,5 @@ def _is_forgotten(body: Body, call: ast.Call) -> bool:
 
 def _ends_with_the_process(body: Body) -> bool:
     """Whether a function is a program: the command line's, or called `main`."""
-    commands = [one.func if isinstance(one, ast.Call) else one for one in body.decorators()]
+    commands = [one.func if isinstance(one, ast.Call) else one for one, _ in body.decorators]
     return body.name == "main" or any(getattr(one, "attr", "") in ("command", "callback") for one in commands)

@@ -29,7 +29,7 @@ def _takes_two(body: Body) -> bool:
     if isinstance(body.node, ast.Module):
         return False
     given = body.node.args
-    bound = body.owner is not None and "staticmethod" not in map(body.meaning_of_decorator, body.decorators())
+    bound = body.owner is not None and "staticmethod" not in (one for _, one in body.decorators)
     most = len([*given.posonlyargs, *given.args]) - bound
     least = most - len(given.defaults)
     required = any(default is None for default in given.kw_defaults)
@@ -62,8 +62,8 @@ def hourly(due: datetime, ran: datetime) -> None: ...
 def scheduled(program: Program) -> Iterator[Hit]:
     """Find scheduled functions that two arguments do not fit."""
     for body in program.reported():
-        for one in body.decorators():
-            if body.meaning_of_decorator(one) == "dbos.DBOS.scheduled" and not _takes_two(body):
+        for one, meaning in body.decorators:
+            if meaning == "dbos.DBOS.scheduled" and not _takes_two(body):
                 yield Hit(body.module, one, f"`{body.name}` is called with two arguments, which it does not take")
         for call, meaning in body.calls:
             if meaning.removesuffix("_async") == "dbos.DBOS.create_schedule":
@@ -195,12 +195,12 @@ def classes(program: Program) -> Iterator[Hit]:
     for body in program.reported():
         if body.kind != "workflow" or body.owner is None:
             continue
-        decorators = [body.meaning_of_decorator(one) for one in body.decorators()]
+        decorators = [meaning for _, meaning in body.decorators]
         path = body.scope.path.rpartition(".")[0]
         known, registered, named = _ancestry(program, path)
         if not known or "staticmethod" in decorators:
             continue
-        place = next(node for node, one in zip(body.decorators(), decorators, strict=True) if one.startswith("dbos."))
+        place = next(one for one, meaning in body.decorators if meaning.startswith("dbos."))
         if not registered:
             yield Hit(body.module, place, f"class `{body.owner.name}` has workflows and no `@DBOS.dbos_class()`")
         elif not named and "classmethod" not in decorators:

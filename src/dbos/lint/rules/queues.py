@@ -162,10 +162,8 @@ def _is_handled_elsewhere(program: Program) -> bool:
     """Whether the error is named where nothing catches it, as to an error handler of a web framework."""
     for module in program.modules.values():
         for body in [module.top, *module.bodies.values()] if REFUSAL in module.source else ():
-            for node in [*body.walk.nodes, *body.decorators()]:
-                for one in ast.walk(node) if node in body.decorators() else [node]:
-                    if _named(one) == REFUSAL and not _is_of_a_handler(body, one):
-                        return True
+            if any(_named(one) == REFUSAL and not _is_of_a_handler(body, one) for one in body.walk.nodes):
+                return True
     return False
 
 

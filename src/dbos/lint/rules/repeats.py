@@ -75,8 +75,8 @@ def retries(program: Program) -> Iterator[Hit]:
 
 def _options(body: Body) -> Iterator[tuple[ast.expr, Entries]]:
     """Return the options of steps: of the decorators of a function, and of what it runs as steps."""
-    for one in body.decorators():
-        if isinstance(one, ast.Call) and body.meaning_of_decorator(one) == "dbos.DBOS.step":
+    for one, meaning in body.decorators:
+        if isinstance(one, ast.Call) and meaning == "dbos.DBOS.step":
             yield one, named(one) or {}
     for call, meaning in body.calls:
         found = entries(call.args[0]) if meaning in STEP_RUNNERS and call.args else None
@@ -88,8 +88,8 @@ def _retried(program: Program) -> Iterator[Body]:
     for body in program.all_bodies():
         for place, given in _options(body):
             if "retries_allowed" in given and literal(given["retries_allowed"][1]) is True:
-                # A decorator is of its function; what is run stands behind the options.
-                run = place.args[1] if isinstance(place, ast.Call) and place not in body.decorators() else None
+                # What is run stands behind its options; a decorator is of its function.
+                run = place.args[1] if isinstance(place, ast.Call) and len(place.args) > 1 else None
                 target = program.body(body.scope.meaning(run)) if run is not None else body
                 if target and target.kind in ("plain", "step"):
                     yield target
@@ -193,8 +193,8 @@ def make(datasource: SQLAlchemyDatasource) -> None:
 def transactions(program: Program) -> Iterator[Hit]:
     """Find the legacy decorator, and writes of steps that would happen twice."""
     for body in program.reported():
-        for one in body.decorators():
-            if body.meaning_of_decorator(one) == "dbos.DBOS.transaction":
+        for one, meaning in body.decorators:
+            if meaning == "dbos.DBOS.transaction":
                 yield Hit(body.module, one, "`@DBOS.transaction` is for old code: use a datasource's transaction")
     for body, start in program.step_code.items():
         for call in writes(program, body) if start.kind != "transaction" else ():
