@@ -338,6 +338,15 @@ async def test_a_global_timeout_cancels_what_is_active_and_old_enough(launch, db
     assert status_of(db, "other") == "CANCELLED"
 
 
+@pytest.mark.rules("MGT-68")
+def test_a_global_timeout_cancels_what_is_put_back_meanwhile(db, client):
+    insert(db, "w", OLD, "PENDING")
+    put_back = "update {workflow_status} set status = 'ENQUEUED' where workflow_uuid = 'w'"
+    with testing.at_commit(3, lambda: db.execute(put_back)):  # before those are looked for that are PENDING
+        assert client.global_timeout(NEW) == 1
+    assert status_of(db, "w") == "CANCELLED"
+
+
 @pytest.mark.rules("MGT-68", "MGT-2")
 async def test_a_running_workflow_is_stopped_by_a_global_timeout(launch, db, face):
     gate = Gate()

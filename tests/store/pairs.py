@@ -48,14 +48,16 @@ class Campaign:
 
     def run(self, case: Case) -> None:
         """Perform a pair in every order, and with every transaction held open."""
-        serial = {self._play(case, name * PATIENCE) for name in "AB"}
+        expected = {self._play(case, name * PATIENCE) for name in "AB"}
         alone = self._alone(case)
+        if not PIECEWISE.isdisjoint(case):
+            expected |= alone | self._again(case)
         for taken in orders(lambda order: self._turns(case, order)):
-            self._check(case, f"in turns {taken}", self._outcome(), serial)
+            self._check(case, f"in turns {taken}", self._outcome(), expected)
         if self._waits is not None:
-            self._hold_all(case, serial, alone)
+            self._hold_all(case, expected | alone)
 
-    def _hold_all(self, case: Case, serial: set[Outcome], alone: set[Outcome]) -> None:
+    def _hold_all(self, case: Case, expected: set[Outcome]) -> None:
         for holder, other in ((0, 1), (1, 0)):
             for before in itertools.count():
                 for statement in itertools.count(1):
@@ -64,7 +66,7 @@ class Campaign:
                         break
                     name = self._players[holder].name
                     what = f"{name} held after statement {statement}, the other {before} boundaries on"
-                    self._check(case, what, self._outcome(), serial | alone)
+                    self._check(case, what, self._outcome(), expected)
                 if not in_time:
                     break
 
@@ -90,6 +92,18 @@ class Campaign:
             if name in RECURRING:
                 begun = list(self._begun(case))
                 begun[passing] = list
+                in_turns(self._players, (begun[0], begun[1]), "")
+                found.add(self._outcome())
+        return found
+
+    def _again(self, case: Case) -> set[Outcome]:
+        """Return what is left when one of the two comes back to what it had done, and the other has undone."""
+        found = set()
+        for again, name in enumerate(case[1:]):
+            if name in PIECEWISE:
+                self._turns(case, "AB"[again] * PATIENCE)
+                begun: list[Any] = [list, list]
+                begun[again] = self.stage.operation(name, "AB"[again], case[0])
                 in_turns(self._players, (begun[0], begun[1]), "")
                 found.add(self._outcome())
         return found

@@ -12,18 +12,20 @@ from typing import Any
 
 from dbos import DBOSClient, DebouncerClient, SendMessage, SetWorkflowID
 from dbos._model.queue import INTERNAL_QUEUE, QueueSettings
-from dbos._store import adoption, cancelling, claims, delays, leases, messages, steps, workflows
+from dbos._store import adoption, cancelling, claims, delays, leases, messages, steps, upgrades, workflows
 from dbos._store.claims import Claimant
 from dbos._store.database import Contended, Database
 from dbos._store.deletion import BELONGINGS
 from dbos._store.messages import RECEIVE, SEND, Message, Receipt, Sending
 from dbos._store.opening import Opening, open_database
 from dbos._store.steps import STEP, Step
+from dbos._store.upgrades import Upgrade
 from dbos._store.workflows import OUTCOME, START_CHILD, Outcome, Scope, Start
 
 SCOPE = Scope("app", "v1", "local")
 LIVE, DEAD = "1" * 16, "d" * 16
 QUEUE, DEDUPLICATION_ID, LEASE_MS = "q", "f-k", 10**9
+MESSAGE = {"message_uuid": "m", "destination_uuid": "w", "topic": "t", "message": "hello"}
 TABLES = ("workflow_status", *BELONGINGS, "executors")
 
 
@@ -114,7 +116,7 @@ class Stage:
             ("workflow_status", child),
             ("workflow_input", {"workflow_uuid": "c", "inputs": "i"}),
             ("operation_outputs", {"workflow_uuid": "w", "function_id": 1, "child_workflow_id": "c"}),
-            ("notifications", {"message_uuid": "m", "destination_uuid": "w", "topic": "t", "message": "hello"}),
+            ("notifications", {**MESSAGE, "created_at_epoch_ms": 1}),
         ]
         rows += [
             ("workflow_output", {"workflow_uuid": one["workflow_uuid"], "output": "o"})
@@ -162,9 +164,10 @@ def _digest(session: Any) -> str:
 
 
 COLUMNS = {
-    "workflow_status": "workflow_uuid, status, owner_xid, executor_id, queue_name, deduplication_id, is_debounced,"
-    " recovery_attempts, forked_from, was_forked_from, parent_workflow_id, completed_at is null,"
-    " started_at_epoch_ms is null, delay_until_epoch_ms > 5, workflow_deadline_epoch_ms, rate_limited",
+    "workflow_status": "workflow_uuid, status, owner_xid, executor_id, application_version, queue_name,"
+    " deduplication_id, is_debounced, recovery_attempts, forked_from, was_forked_from, parent_workflow_id,"
+    " completed_at is null, started_at_epoch_ms is null, delay_until_epoch_ms > 5, workflow_deadline_epoch_ms,"
+    " rate_limited",
     "operation_outputs": "workflow_uuid, function_id, function_name, output, error, child_workflow_id",
     "workflow_input": "workflow_uuid, inputs",
     "workflow_output": "workflow_uuid, output, error",
@@ -368,6 +371,19 @@ def release(side: Side, _token: str) -> Any:
     return side.database.claim(lambda session: delays.release_due(session, SCOPE, 10, 10), alone=True)
 
 
+def dead_letter(side: Side, _token: str) -> Any:
+    """Give up what was started too often."""
+    return side.database.transact(lambda session: workflows.dead_letter(session, "w", 1))
+
+
+def upgrade(side: Side, _token: str) -> Any:
+    """Move what is older to the latest version."""
+    one = Upgrade(["f"], "app", "v2", 1, ["v1"])
+    for status in ("ENQUEUED", "DELAYED"):
+        side.database.claim(lambda session, status=status: upgrades.move_waiting(session, one, status, 10))
+    side.database.claim(lambda session: upgrades.move_running(session, one, INTERNAL_QUEUE, 0, 10))
+
+
 def fork(side: Side, _token: str) -> Any:
     """Fork from the second step."""
     with SetWorkflowID(f"fork-{side.name}"):
@@ -410,9 +426,13 @@ OPERATIONS: dict[str, Callable[[Side, str], Any]] = {
     "recv": receive,
     "timeout": time_out,
     "release": release,
+    "set delay": lambda side, _: side.client.set_workflow_delay("w", delay_seconds=3600),
+    "dead letter": dead_letter,
+    "upgrade": upgrade,
+    "global timeout": lambda side, _: side.client.global_timeout(10),
     "debounce": lambda side, _: side.debouncer.debounce("k", 3600, side.name).workflow_id,
 }
-# These are a transaction for each level of a tree (ST-22): between two of them others may have their turn.
-PIECEWISE = frozenset({"cancel tree"})
+# These are a transaction for each level of a tree (ST-22) or each status: between two others may have their turn.
+PIECEWISE = frozenset({"cancel tree", "upgrade", "global timeout"})
 # What the services do over and over: passing over what others hold, they come again.
-RECURRING = frozenset({"claim", "claim shared", "adopt", "timeout", "release"})
+RECURRING = frozenset({"claim", "claim shared", "adopt", "timeout", "release", "upgrade"})

@@ -17,7 +17,7 @@ PAGE_ROWS = 500
 # SQLite has one writer: a batch that takes longer is halved, so that nobody waits for long.
 BATCH_SEC = 0.1
 FIRST_BATCH, SMALLEST_BATCH = 100, 50
-# In the order of their lives: what moves on meanwhile is met again.
+# In the order of their lives: what moves on meanwhile is met again. What is put back is met in another round.
 STATUSES = ("DELAYED", "ENQUEUED", "PENDING")
 
 
@@ -128,15 +128,16 @@ async def global_timeout(node: Node, io: Io, cutoff_epoch_timestamp_ms: int) -> 
         DBOS.global_timeout(int(day_ago.timestamp() * 1000))
     """
 
+    def left(session: Session) -> bool:
+        return retention.is_active_older(session, node.application_name, cutoff_epoch_timestamp_ms)
+
     async def work() -> int:
-        cancelled = 0
-        while True:
-            this_round = 0
+        cancelled, is_left = 0, True
+        while is_left:
             for status in STATUSES:
-                this_round += await _cancel_older(node, io, status, cutoff_epoch_timestamp_ms)
-            if this_round == 0:
-                return cancelled
-            cancelled += this_round
+                cancelled += await _cancel_older(node, io, status, cutoff_epoch_timestamp_ms)
+            is_left = await io.query(node.database.seek, left)
+        return cancelled
 
     return await operation(node, io, "DBOS.globalTimeout", work)
 

@@ -119,6 +119,23 @@ def collect(session: Session, workflow_ids: Sequence[str]) -> list[str]:
     return gone
 
 
+def is_active_older(session: Session, application_name: str | None, cutoff_ms: int) -> bool:
+    """Tell whether any workflow created at the cutoff or before is active: in one statement, past which none can move
+    from one status to another.
+    """
+    arms = " union all ".join(
+        f"""
+        select 1
+          from (select 1
+                  from {{workflow_status}} w
+                 where w.status = '{status}' and w.created_at <= :cutoff and {_scope(application_name)}
+                 limit 1) x
+        """
+        for status in sorted(ACTIVE)
+    )
+    return session.one(arms, application=application_name, cutoff=cutoff_ms) is not None
+
+
 def cancel_older(session: Session, application_name: str | None, status: str, cutoff_ms: int, size: int) -> list[str]:
     """Cancel workflows of an active status that were created at the cutoff or before (MGT-68); return which."""
     rows = session.rows(
