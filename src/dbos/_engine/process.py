@@ -41,6 +41,8 @@ def has_ended(process: Process) -> bool:
         return True
     except PermissionError:
         pass  # it exists, under another user
+    except (OverflowError, TypeError):
+        return False  # no id of a process: somebody has spoiled the row
     started, state = _stat(process.pid)
     return state in _DEAD_STATES or (process.started != "" and started not in ("", process.started))
 

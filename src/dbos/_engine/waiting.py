@@ -16,6 +16,7 @@ from .._error import (
 from .._model.outcome import Failure, Outcome, Value
 from .._store import workflows
 from .._store.signals import lasting_key, run_key
+from .._store.steps import Recorded
 from .._store.workflows import Finish
 from .color import Io
 from .context import Run, workflow_run
@@ -39,7 +40,7 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
             found = await io.query(node.database.read, lambda session: workflows.finish(session, workflow_id))
             if found is not None and found.status not in ("PENDING", "ENQUEUED", "DELAYED"):
                 return decoded(node, workflow_id, found)
-            if found is None and is_known:
+            if found is None and (is_known or _was_started(workflow_id)):
                 return Failure(DBOSNonExistentWorkflowError("target", workflow_id))
             if found is not None:
                 is_known = True
@@ -47,6 +48,12 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
             await io.wait(ticket)
         finally:
             node.signals.leave_all([key, lasting], ticket)
+
+
+def _was_started(workflow_id: str) -> bool:
+    """Tell whether the running workflow recorded this one as its child in an earlier execution: it had a row then."""
+    run = workflow_run()
+    return run is not None and any(step.child_id == workflow_id for step in run.replay.values())
 
 
 def decoded(node: Node, workflow_id: str, found: Finish) -> Outcome[Any]:
@@ -62,10 +69,15 @@ def decoded(node: Node, workflow_id: str, found: Finish) -> Outcome[Any]:
 
 async def record_result(
     node: Runtime, io: Io, run: Run, step_id: int, child_id: str, outcome: Outcome[Any], started_at_ms: int
-) -> None:
-    """Checkpoint what awaiting a child gave; an earlier execution's record of it stays as it is (EX-36, CON-13b)."""
-    if step_id in run.replay:
-        return
+) -> Outcome[Any]:
+    """Checkpoint what awaiting a child gave, and return it.
+
+    An earlier execution's record of it stays as it is (EX-36, CON-13b), and stands for a child that was deleted since.
+    """
+    recorded = run.replay.get(step_id)
+    if recorded is not None:
+        gone = isinstance(outcome, Failure) and isinstance(outcome.error, DBOSNonExistentWorkflowError)
+        return _remembered(node, recorded) if gone and recorded.child_id == child_id else outcome
     name = node.codec.name_for(None)
     output = error = None
     if isinstance(outcome, Value):
@@ -84,6 +96,13 @@ async def record_result(
         child_id=child_id,
         serialization=name,
     )
+    return outcome
+
+
+def _remembered(node: Runtime, recorded: Recorded) -> Outcome[Any]:
+    if recorded.error is not None:
+        return Failure(node.codec.load_error(recorded.error, recorded.serialization))
+    return Value(node.codec.loads(recorded.output, recorded.serialization))
 
 
 async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, interval_sec: float) -> Outcome[Any]:
@@ -93,7 +112,7 @@ async def handle_result(node: Node, io: Io, workflow_id: str, run: Run | None, i
     outcome = await _handle_outcome(node, io, workflow_id, run, interval_sec)
     if parent is not None and isinstance(node, Runtime):
         # The id is drawn when the result is known: replay waits anew and leaves the record in place (CON-13a).
-        await record_result(node, io, parent, parent.draw(), workflow_id, outcome, started_at_ms)
+        return await record_result(node, io, parent, parent.draw(), workflow_id, outcome, started_at_ms)
     return outcome
 
 

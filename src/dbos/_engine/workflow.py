@@ -89,7 +89,7 @@ async def call(node: Runtime, io: Io, target: Target) -> Outcome[Any]:
         span = node.tracer.workflow(begun.workflow_id, target.workflow.name, None, None, (here or Context()).auth)
         outcome = await around(span, outcome_of(node, io, begun.workflow_id))
     if parent is not None:
-        await record_result(node, io, parent, first_id + 1, begun.workflow_id, outcome, node.clock.now_ms())
+        return await record_result(node, io, parent, first_id + 1, begun.workflow_id, outcome, node.clock.now_ms())
     return outcome
 
 
@@ -136,7 +136,7 @@ def attached_to(node: Runtime, parent: Run, step_id: int, target: Target) -> Beg
         return None
     if recorded.error is not None:
         raise node.codec.load_error(recorded.error, recorded.serialization)
-    if recorded.child_id is None:
+    if not isinstance(recorded.child_id, str):
         raise DBOSUnexpectedStepError(parent.workflow_id, step_id, target.workflow.name, recorded.name)
     return Begun(recorded.child_id)
 

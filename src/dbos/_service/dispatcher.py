@@ -23,6 +23,7 @@ from .._store.claims import Claimant, Claimed, Taken
 from .._store.database import Contended, Session
 from .._store.partitions import Room
 from .._store.pulse import Pulse
+from .._store.queues import warn
 from .._store.signals import Key
 from .service import Service
 
@@ -70,6 +71,7 @@ class Dispatcher(Service):
         self._lock = threading.Lock()
         self._served: dict[str, Served] = {}
         self._due_at: dict[str, float] = {}  # monotonic seconds
+        self._senseless: dict[str, str] = {}
         self.edition = 0
         self._serve(Pulse())
 
@@ -152,6 +154,9 @@ class Dispatcher(Service):
 
     def _serve(self, pulse: Pulse) -> None:
         """Take over the settings as they are now (DQ-1, DQ-2, QU-31). The lock is held, or nobody else knows us."""
+        for name, reason in pulse.senseless.items() - self._senseless.items():
+            warn(name, reason)  # once, not with every pulse
+        self._senseless = pulse.senseless
         declared = self._node.registry.queues
         wanted = {queue.name: queue for queue in pulse.queues}
         for name in declared.keys() & wanted.keys():

@@ -240,5 +240,8 @@ def taken_before(session: Session, claimant: Claimant) -> list[Claimed]:
 
 def _in_order(rows: list[Row]) -> list[Claimed]:
     """Return claimed rows in the order their queue has them (DQ-50)."""
-    rows.sort(key=lambda row: (row[17], row[18], row[19] is not None, row[19]))
+    try:
+        rows.sort(key=lambda row: (row[17], row[18], row[19] is not None, row[19]))
+    except TypeError:  # SQLite keeps any value anywhere: one that is no number must not hold up its batch
+        rows.sort(key=lambda row: (str(row[17]), str(row[18])))
     return [Claimed(*(*row[:15], row[15] is not None, row[16])) for row in rows]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from .._model.queue import QueueSettings
 from .database import Session
 from .leases import Holder
-from .queues import COLUMNS, settings_of
+from .queues import COLUMNS, readable
 from .signals import Key, queue_key
 from .workflows import Scope
 
@@ -21,6 +21,7 @@ class Pulse:
     """What there is to do. Milliseconds until something is due may be negative; None: nothing will be."""
 
     queues: list[QueueSettings] = field(default_factory=list)
+    senseless: dict[str, str] = field(default_factory=dict)  # queues whose rows say nothing, and why
     waiting: list[str] = field(default_factory=list)
     delay_in_ms: int | None = None
     deadline_in_ms: int | None = None
@@ -92,16 +93,17 @@ def take(session: Session, scope: Scope, queue_names: list[str], now_ms: int, ho
         host=holder and holder.host,
         boot=holder and holder.boot_id,
     ):
-        if row[0] == "queue":
-            pulse.queues.append(settings_of(row[1:]))
-        elif row[0] == "waiting":
-            pulse.waiting.append(row[1])
-        elif row[0] == "delay":
-            pulse.delay_in_ms = int(row[14])
-        elif row[0] == "lease":
-            pulse.leases[row[1]] = None if row[14] is None else int(row[14])
+        what, name, due_in_ms = row[0], row[1], row[14]
+        if what == "queue":
+            pulse.queues += readable([row[1:]], pulse.senseless.__setitem__)
+        elif what == "waiting":
+            pulse.waiting.append(name)
+        elif what == "delay":
+            pulse.delay_in_ms = int(due_in_ms)
+        elif what == "lease":
+            pulse.leases[name] = None if due_in_ms is None else int(due_in_ms)
         else:
-            pulse.deadline_in_ms = int(row[14])
+            pulse.deadline_in_ms = int(due_in_ms)
     return pulse
 
 

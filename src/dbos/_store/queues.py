@@ -5,14 +5,18 @@ Owns `queues`. Leaves claiming queued workflows to `claims.py`, and which queues
 
 from __future__ import annotations
 
+import logging
+import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .._error import DBOSException
 from .._model.queue import INTERNAL_QUEUE as INTERNAL_QUEUE
 from .._model.queue import QueueSettings, Rate
 from .database import Row, Session
+
+logger = logging.getLogger("dbos")
 
 COLUMNS = """q.name, q.concurrency, q.worker_concurrency, q.rate_limit_max, q.rate_limit_period_sec,
        q.partition_concurrency, q.partition_worker_concurrency, q.partition_rate_limit_max,
@@ -21,16 +25,20 @@ COLUMNS = """q.name, q.concurrency, q.worker_concurrency, q.rate_limit_max, q.ra
 
 
 def settings_of(row: Row) -> QueueSettings:
-    """Return what a row read with `COLUMNS` says."""
+    """Return what a row read with `COLUMNS` says; TypeError or ValueError when it makes no sense."""
     name, concurrency, worker, limit, period, partition, partition_worker, partition_limit, partition_period = row[:9]
     priority, flag, polling_sec, application = row[9:13]
+    if not isinstance(name, str):
+        raise TypeError(f"its name is {type(name).__name__}")
+    if not float(polling_sec) > 0:
+        raise ValueError(f"polling_interval_sec must be positive, not {polling_sec}")
     return QueueSettings(
         name,
-        concurrency,
-        worker,
+        _whole(concurrency),
+        _whole(worker),
         _rate(limit, period),
-        partition,
-        partition_worker,
+        _whole(partition),
+        _whole(partition_worker),
         _rate(partition_limit, partition_period),
         bool(priority),
         bool(flag),
@@ -39,8 +47,30 @@ def settings_of(row: Row) -> QueueSettings:
     )
 
 
+def warn(name: str, reason: str) -> None:
+    """Tell of a row that is passed over."""
+    logger.warning("Queue %r is passed over, its row makes no sense: %s", name, reason)
+
+
+def readable(rows: Iterable[Row], report: Callable[[str, str], None] = warn) -> Iterator[QueueSettings]:
+    """Return what rows say; one that makes no sense is reported, and costs nobody the others."""
+    for row in rows:
+        try:
+            yield settings_of(row)
+        except (TypeError, ValueError) as error:
+            report(row[0], str(error))
+
+
 def _rate(limit: int | None, period_sec: float | None) -> Rate | None:
-    return None if limit is None or period_sec is None else Rate(limit, float(period_sec))
+    if limit is None or period_sec is None:
+        return None
+    if not 0 <= float(period_sec) < math.inf:
+        raise ValueError(f"the period of a rate limit must be a number of seconds, not {period_sec}")
+    return Rate(int(limit), float(period_sec))
+
+
+def _whole(number: int | None) -> int | None:
+    return None if number is None else int(number)
 
 
 def get(session: Session, name: str) -> QueueSettings | None:
@@ -61,7 +91,7 @@ def listed(session: Session, application_names: Sequence[str] | None) -> list[Qu
         everything=application_names is None,
         applications=list(application_names or ()),
     )
-    return [settings_of(row) for row in rows]
+    return list(readable(rows))
 
 
 def register(session: Session, settings: QueueSettings, *, overwrite: bool) -> tuple[QueueSettings, bool]:
@@ -98,13 +128,11 @@ def register(session: Session, settings: QueueSettings, *, overwrite: bool) -> t
         name=settings.name,
         application=settings.application_name,
     )
+    if claimed and overwrite:
+        write(session, settings)  # before it is read: what stands there may make no sense
     standing = get(session, settings.name)
     if not claimed or standing is None:
         raise _owned_by_another(settings, standing.application_name if standing is not None else None)
-    if overwrite:
-        write(session, settings)
-        standing = get(session, settings.name)
-        assert standing is not None  # the update above holds its row
     return standing, False
 
 
