@@ -126,7 +126,7 @@ def run_recovered(workflow_id: str) -> Any:
 async def run_recovered_async(workflow_id: str) -> Any:
     """Run a workflow once more: `run_recovered` for a test that runs on an event loop.
 
-    assert await run_recovered_async("order-17") == first
+    print(await run_recovered_async("order-17"))
     """
     _interrupt(workflow_id)
     return await (await DBOS.retrieve_workflow_async(workflow_id)).get_result()
