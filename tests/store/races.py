@@ -12,13 +12,15 @@ from typing import Any
 
 from dbos import DBOSClient, DebouncerClient, SendMessage, SetWorkflowID
 from dbos._model.queue import INTERNAL_QUEUE, QueueSettings
-from dbos._store import adoption, cancelling, claims, delays, leases, messages, steps, upgrades, workflows
+from dbos._store import adoption, cancelling, claims, delays, leases, messages, steps, streams, upgrades, workflows
 from dbos._store.claims import Claimant
 from dbos._store.database import Contended, Database
 from dbos._store.deletion import BELONGINGS
+from dbos._store.events import SET_EVENT, Setting
 from dbos._store.messages import RECEIVE, SEND, Message, Receipt, Sending
 from dbos._store.opening import Opening, open_database
 from dbos._store.steps import STEP, Step
+from dbos._store.streams import WRITE_STREAM, Writing
 from dbos._store.upgrades import Upgrade
 from dbos._store.workflows import OUTCOME, START_CHILD, Outcome, Scope, Start
 
@@ -167,7 +169,7 @@ COLUMNS = {
     "workflow_status": "workflow_uuid, status, owner_xid, executor_id, application_version, queue_name,"
     " deduplication_id, is_debounced, recovery_attempts, forked_from, was_forked_from, parent_workflow_id,"
     " completed_at is null, started_at_epoch_ms is null, delay_until_epoch_ms > 5, workflow_deadline_epoch_ms,"
-    " rate_limited",
+    " rate_limited, {json:attributes}",
     "operation_outputs": "workflow_uuid, function_id, function_name, output, error, child_workflow_id",
     "workflow_input": "workflow_uuid, inputs",
     "workflow_output": "workflow_uuid, output, error",
@@ -340,6 +342,20 @@ def start_child(side: Side, token: str) -> Any:
     return type(side.write(START_CHILD, Start(**values), workflows.judge_start)).__name__
 
 
+def write_stream(side: Side, token: str) -> Any:
+    """Write a stream's next value."""
+    at = side.database.read(lambda session: streams.next_offset(session, "w", "s"))
+    while at is not None:
+        value = {"stream_key": "s", "value": side.name, "value_serialization": "plain", "at": at}
+        at = side.write(WRITE_STREAM, Writing(**side.step(token), **value), streams.judge_writing)
+
+
+def set_event(side: Side, token: str) -> Any:
+    """Set an event."""
+    value = {"event_key": "e", "value": side.name, "value_serialization": "plain"}
+    return side.write(SET_EVENT, Setting(**side.step(token), **value), steps.judge_step)
+
+
 def receive(side: Side, token: str) -> Any:
     """Consume the oldest message, or record that there was none."""
     while found := side.database.read(lambda session: messages.oldest(session, "w", "t", 1)):
@@ -424,6 +440,9 @@ OPERATIONS: dict[str, Callable[[Side, str], Any]] = {
     "send as workflow": send_as_workflow,
     "send to forks": send_to_forks,
     "recv": receive,
+    "write stream": write_stream,
+    "set event": set_event,
+    "merge attributes": lambda side, _: side.client.update_workflow_attributes("w", {side.name: 1}, merge=True),
     "timeout": time_out,
     "release": release,
     "set delay": lambda side, _: side.client.set_workflow_delay("w", delay_seconds=3600),
