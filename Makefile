@@ -53,6 +53,7 @@ test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this
 
 torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
+	@$(BIN)/python tests/torture/herds.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 8000
 	@$(BIN)/python tests/torture/kills.py $(DBOS_TORTURE_POSTGRES_URL) --floor 800
 	@DBOS_PROPERTY_EXAMPLES=1000 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) -o timeout=1200 tests/properties

@@ -34,6 +34,7 @@ from proxy import Proxy  # noqa: E402
 from workload import Workload  # noqa: E402
 
 from dbos import DBOS, run_dbos_database_migrations  # noqa: E402
+from dbos.testing import check_invariants  # noqa: E402
 
 logger = logging.getLogger("campaign")
 
@@ -259,7 +260,7 @@ def run(
             logger.info("%d of %d, %s: all done after %.1f s", number + 1, len(order), name, seconds)
         load.end(BOUND_SEC)
         logger.info("%d calls ended", len(load.results))
-        return load.broken()
+        return [*load.broken(), *map(str, check_invariants(url))]
 
 
 def main() -> None:

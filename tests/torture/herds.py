@@ -1,0 +1,190 @@
+"""Suspend, kill and restart executors of two versions at once, while producers keep enqueueing.
+
+    python tests/torture/herds.py URL [--rounds N] [--seed N]
+
+URL is of a Postgres server whose database `herd_torture` may be dropped and made again. Four processes, two of each
+version. In each of N rounds (40) some are suspended past their leases, or one is killed or ends, and another takes its
+place under the same executor id. Then all must come to an end: every workflow with its right outcome, in its own
+version, every step with one outcome that all executions of its workflow got, every law of the database kept. Ends with
+1 when a promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations
+from dbos.testing import check_invariants
+
+MEMBER = Path(__file__).with_name("member.py")
+DATABASE = "herd_torture"
+QUEUE = "herd"
+MEMBERS = {"a": "v1", "b": "v1", "c": "v2", "d": "v2"}
+LEASE_SEC = 0.8
+SUSPENDED_SEC = 1.6
+PRODUCERS = 2
+EVERY_SEC = 0.1
+BOUND_SEC = 180.0
+
+
+class Herd:
+    """The members on one database, their producers, and what was done to them."""
+
+    def __init__(self, url: str, directory: Path) -> None:
+        """Start every member, then the producers."""
+        self.url = url
+        self.ledger = directory / "ledger"
+        self.done: Counter[str] = Counter()
+        self.client = DBOSClient(system_database_url=url)
+        self.client.register_queue(QUEUE, worker_concurrency=4, polling_interval_sec=0.2)
+        self.members = {name: self._born(name) for name in MEMBERS}
+        self._over = threading.Event()
+        self._numbers = itertools.count()
+        self._producers = [threading.Thread(target=self._produce, daemon=True) for _ in range(PRODUCERS)]
+        for producer in self._producers:
+            producer.start()
+
+    def suspend(self, chance: random.Random) -> None:
+        """Suspend one to three members for longer than their leases."""
+        chosen = chance.sample(sorted(self.members), chance.randint(1, 3))
+        for name in chosen:
+            self.members[name].send_signal(signal.SIGSTOP)
+        time.sleep(SUSPENDED_SEC)
+        for name in chosen:
+            self.members[name].send_signal(signal.SIGCONT)
+        self.done["suspended"] += len(chosen)
+
+    def kill(self, chance: random.Random) -> None:
+        """Kill a member; another takes its place."""
+        name = chance.choice(sorted(self.members))
+        self.members[name].kill()
+        self._bury(self.members[name])
+        self.members[name] = self._born(name)
+        self.done["killed"] += 1
+
+    def relieve(self, chance: random.Random) -> None:
+        """Start a member under the id of another, which then ends."""
+        name = chance.choice(sorted(self.members))
+        before, self.members[name] = self.members[name], self._born(name)
+        self._bury(before)
+        self.done["relieved"] += 1
+
+    def finish(self) -> None:
+        """Let everything come to an end."""
+        self._over.set()
+        for producer in self._producers:
+            producer.join(BOUND_SEC)
+        for member in self.members.values():
+            assert member.stdin is not None
+            member.stdin.write("stop\n")
+            member.stdin.flush()
+        for member in self.members.values():
+            assert member.stdout is not None
+            assert member.stdout.readline() == "quiet\n"
+        deadline = time.monotonic() + BOUND_SEC
+        while self._count("status <> 'SUCCESS'"):
+            assert time.monotonic() < deadline, f"{self._count('true')} workflows, not all succeeded in time"
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Let every member end."""
+        for member in self.members.values():
+            member.send_signal(signal.SIGCONT)
+            self._bury(member)
+        self.client.destroy()
+
+    def broken(self) -> list[str]:
+        """Hold the ledger and the rows against one another."""
+        broken = [str(violation) for violation in check_invariants(self.url, at_rest=True)]
+        came: defaultdict[str, set[str]] = defaultdict(set)
+        for line in self.ledger.read_text().splitlines():
+            what, step, token, version = line.split()
+            if what == "came":
+                came[step].add(token)
+                wanted = step.partition(".")[0]
+                if wanted in MEMBERS.values() and version != wanted:
+                    broken.append(f"{step} was done by a process of {version}")
+        broken += [f"{step} had {len(tokens)} outcomes" for step, tokens in came.items() if len(tokens) != 1]
+        programs = self._count("name = 'program'")
+        if len(came) != 3 * programs:
+            broken.append(f"{len(came)} steps of {programs} workflows came back")
+        self.done["workflows"] = self._count("true")
+        return broken
+
+    def _count(self, condition: str) -> int:
+        with psycopg.connect(self.url) as connection:
+            row = connection.execute(f"select count(*) from dbos.workflow_status where {condition}".encode()).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _born(self, name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(MEMBER), self.url, name, MEMBERS[name], str(LEASE_SEC), str(self.ledger)]
+        member = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert member.stdout is not None
+        assert member.stdout.readline() == "ready\n"
+        return member
+
+    @staticmethod
+    def _bury(member: subprocess.Popen[str]) -> None:
+        """See a member end, by itself if it lives."""
+        assert member.stdin is not None and member.stdout is not None
+        member.stdin.close()
+        member.wait(60)
+        member.stdout.close()
+
+    def _produce(self) -> None:
+        """Enqueue for each version in turn, and for whichever is the latest."""
+        for number, version in zip(self._numbers, itertools.cycle(("v1", "v2", None)), strict=False):
+            if self._over.is_set():
+                return
+            key = f"{version or 'any'}.{number}"
+            options: EnqueueOptions = {"queue_name": QUEUE, "workflow_name": "program", "workflow_id": key}
+            if version is not None:
+                options["app_version"] = version
+            self.client.enqueue(options, key)
+            time.sleep(EVERY_SEC)
+
+
+def main() -> None:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("server")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    chance, began = random.Random(given.seed), time.monotonic()
+    with psycopg.connect(given.server, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {DATABASE} with (force)".encode())
+    url = urlunsplit(urlsplit(given.server)._replace(path=f"/{DATABASE}"))
+    run_dbos_database_migrations(url)
+    with tempfile.TemporaryDirectory() as directory:
+        herd = Herd(url, Path(directory))
+        try:
+            for _ in range(given.rounds):
+                chance.choices((herd.suspend, herd.kill, herd.relieve), (6, 1, 1))[0](chance)
+            herd.finish()
+            broken = herd.broken()
+        finally:
+            herd.close()
+    for line in broken:
+        print("BROKEN", line)
+    print(f"seed {given.seed}: {dict(herd.done)} in {time.monotonic() - began:.0f} s")
+    print(f"{len(broken)} promises broken")
+    sys.exit(1 if broken else 0)
+
+
+if __name__ == "__main__":
+    main()
