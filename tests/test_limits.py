@@ -238,3 +238,26 @@ async def test_options_of_concurrent_tasks_stay_apart(launch, db, face):
         return priority, (await handle.get_status()).priority
 
     assert all(asked == got for asked, got in await asyncio.gather(*(enqueue(p) for p in range(1, 20))))
+
+
+@pytest.mark.rules("DQ-34", "DQ-35")
+async def test_a_parent_that_waits_for_its_queue_fills_it_until_there_is_room(launch, db, face):
+    @face.workflow()
+    async def child() -> str:
+        return "child"
+
+    @face.workflow()
+    async def parent() -> Any:
+        with SetWorkflowID("child"):
+            handle = await face.dbos.enqueue_workflow("q", face.fn(child))
+        return await handle.get_result()
+
+    launch()
+    await face.dbos.register_queue("q", concurrency=1)
+    await face.dbos.register_queue("other")
+    waiting = await face.dbos.enqueue_workflow("q", face.fn(parent))
+    await reaches(db, "child", "ENQUEUED")
+    assert await (await face.dbos.enqueue_workflow("other", face.fn(child))).get_result() == "child"
+    assert status_of(db, "child") == "ENQUEUED", "nobody notices that the parent waits for what its slot keeps out"
+    await face.dbos.register_queue("q", concurrency=2, on_conflict="always_update")
+    assert await waiting.get_result() == "child"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from dbos._model.queue import QueueSettings, Rate
-from dbos._store import adoption, claims, delays, partitions, pulse, workflows
+from dbos._store import adoption, cancelling, claims, delays, partitions, pulse, workflows
 from dbos._store.claims import Claimant
-from dbos._store.database import Contended, Database
+from dbos._store.database import Conflicted, Contended, Database
 from dbos._store.opening import Opening, open_database
 from dbos._store.partitions import Room
 from dbos._store.workflows import Scope
@@ -170,6 +171,15 @@ def test_one_process_at_a_time_claims_a_shared_queue(opened):
     opened.transact(nested)
 
 
+@pytest.mark.rules("DQ-11", "RV-50")
+def test_a_claim_that_conflicts_is_not_repeated_like_a_lost_connection(opened):
+    if opened.dialect.name == "sqlite":
+        return
+    conflict = "do $$ begin raise exception 'too late' using errcode = '40001'; end $$"
+    with pytest.raises(Conflicted, match="too late"):
+        opened.claim(lambda session: session.run(conflict))
+
+
 @pytest.mark.rules("DQ-52", "DQ-67")
 def test_partitions_are_found_by_seeking(opened):
     queue = QueueSettings("q8", partition_concurrency=2)
@@ -189,3 +199,32 @@ def test_due_delays_are_released_in_batches(opened, db):
     released = opened.transact(lambda session: delays.release_due(session, SCOPE, 10_000, 7))
     assert len(released) == 7
     assert opened.read(lambda session: pulse.take(session, SCOPE, ["q8"], 10_000)).delay_in_ms < 0  # type: ignore[operator]
+
+
+@pytest.mark.rules("EQ-72", "ST-15", "ST-19")
+def test_processes_that_sweep_at_once_share_what_is_due(opened, db):
+    """Nobody has a lock on sweeping: each row is released, or cancelled, by exactly one of them."""
+    db.execute(
+        "update {workflow_status} set delay_until_epoch_ms = 1 where status = 'DELAYED' and created_at <= 1000",
+    )
+    db.execute(
+        "update {workflow_status} set workflow_deadline_epoch_ms = 1 where status = 'ENQUEUED' and created_at <= 1000"
+    )
+    released: list[str] = []
+    cancelled: list[str] = []
+
+    def sweep() -> None:
+        for found, act in (
+            (released, lambda session: delays.release_due(session, SCOPE, 2, 20)),
+            (cancelled, lambda session: cancelling.cancel_overdue(session, SCOPE, 20)),
+        ):
+            while rows := opened.claim(act, alone=True):
+                found += rows
+
+    sweepers = [threading.Thread(target=sweep) for _ in range(3)]
+    for sweeper in sweepers:
+        sweeper.start()
+    for sweeper in sweepers:
+        sweeper.join()
+    assert (len(released), len(cancelled), len(set(cancelled))) == (250, 250, 250)
+    assert db.rows("select count(*) as many from {workflow_status} where status = 'CANCELLED'") == [{"many": 250}]

@@ -20,7 +20,7 @@ from .._engine.runtime import Runtime
 from .._model.queue import INTERNAL_QUEUE, QueueSettings
 from .._store import claims, partitions
 from .._store.claims import Claimant, Claimed, Taken
-from .._store.database import Contended, Session
+from .._store.database import Conflicted, Contended, Session
 from .._store.partitions import Room
 from .._store.pulse import Pulse
 from .._store.queues import warn
@@ -309,7 +309,11 @@ class Dispatcher(Service):
             for served in due:
                 served.backoff_sec = 0.0
         except Contended as contended:
-            logger.debug("Nothing claimed: %s", contended)
+            if isinstance(contended, Conflicted):
+                names = ", ".join(served.settings.name for served in due)
+                logger.warning("Contention detected while claiming from %s, trying again soon: %s", names, contended)
+            else:
+                logger.debug("Nothing claimed: %s", contended)
             for served in due:
                 served.backoff_sec = min(
                     served.settings.polling_interval_sec, max(CONTENDED_SEC, 2 * served.backoff_sec)

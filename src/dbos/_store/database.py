@@ -58,6 +58,12 @@ class Contended(Passing):
     what = "The system database has another transaction in the way"
 
 
+class Conflicted(Contended):
+    """What this transaction has read was changed meanwhile: the database cannot put the two in an order (DQ-11)."""
+
+    what = "The system database found a serialization conflict"
+
+
 class Refused(DBOSException):
     """The database refuses an operation for a reason of its own; the driver's error is the cause."""
 

@@ -24,6 +24,7 @@ from . import faults
 from .address import Address
 from .database import (
     BadRecord,
+    Conflicted,
     ConnectionLost,
     Contended,
     Database,
@@ -53,7 +54,8 @@ _STEERED_SETTINGS = (
     f"{_LANE_SETTINGS}; set enable_bitmapscan = off; set enable_sort = off; set plan_cache_mode = force_generic_plan"
 )
 _VALUE_STATES = ("22", "23", "54")  # data exceptions, broken constraints, limits
-_CONTENDED_STATES = ("40001", "55P03")
+_CONFLICT = "40001"
+_CONTENDED_STATES = (_CONFLICT, "55P03")
 _DEADLOCK = "40P01"
 _CANCELLED = "57014"
 _READ_ONLY = "25006"  # the server, or the standby it has become
@@ -480,5 +482,6 @@ def _translated() -> Iterator[None]:
         if lost or _is_retried(error.sqlstate or ""):
             raise ConnectionLost(str(error).strip()) from error
         if error.sqlstate in _CONTENDED_STATES:
-            raise Contended(str(error).strip()) from error
+            kind = Conflicted if error.sqlstate == _CONFLICT else Contended
+            raise kind(str(error).strip()) from error
         raise
