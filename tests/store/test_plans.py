@@ -233,6 +233,7 @@ def test_retention_goes_by_indexes(session: Explained, application: str | None) 
         lambda: retention.created_at_of_newest(session, application, 1000),
         lambda: retention.collect(session, ids),
         lambda: retention.unread(session, [after]),
+        lambda: retention.is_active_older(session, application, MIDDLE_MS),
         lambda: deletion.delete(session, ids, with_children=True),
         lambda: deletion.remove(session, ids),
         *(
