@@ -7,12 +7,11 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from . import _decorators as decorators
-from ._engine.color import run_now
+from ._engine.color import refuse_to_block, run_now
 from ._engine.handles import WorkflowHandle, WorkflowHandleAsync
 from ._engine.registry import REGISTRY
 from ._engine.runtime import Runtime, installed
 from ._engine.target import method_target
-from ._engine.threads import loop_is_running
 from ._engine.workflow import Target
 from ._model.queue import INTERNAL_QUEUE
 from ._model.records import EnqueueOptions
@@ -92,8 +91,7 @@ class Debouncer(Generic[P, R]):
         Raises `DBOSQueueDeduplicatedError` when something else holds the key, `DBOSException` for options that cannot
         be debounced, `RuntimeError` inside a running event loop.
         """
-        if loop_is_running():
-            raise RuntimeError("debounce() was called while an event loop is running. Use await debounce_async(...).")
+        refuse_to_block("debounce", "debounce_async")
         node = _node()
         call = self._call(args, kwargs)
         held: WorkflowHandle[R] = run_now(debounce(node, node.blocking, *call, debounce_key, debounce_period_sec))

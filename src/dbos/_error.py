@@ -12,6 +12,11 @@ from enum import Enum
 from typing import Any
 
 
+def by_rule(rule: str, message: str) -> str:
+    """Return the message of an error about a program that breaks a rule of the skill (SKL-3): it names the rule."""
+    return f"{message} [dbos skill show {rule}]"
+
+
 class DBOSErrorCode(Enum):
     """The codes that `dbos_error_code` carries."""
 

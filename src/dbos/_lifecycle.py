@@ -21,7 +21,7 @@ from ._engine.recovery import requeue
 from ._engine.registry import REGISTRY, class_name_of
 from ._engine.runtime import Runtime, install, installed
 from ._engine.tracing import Tracer
-from ._error import DBOSException, DBOSInitializationError
+from ._error import DBOSException, DBOSInitializationError, by_rule
 from ._model import logs
 from ._model.config import Settings, environment_version, resolve
 from ._model.config import executor_id as resolved_executor_id
@@ -185,7 +185,8 @@ def launch() -> None:
     """
     application = _application
     if application is None:
-        raise DBOSException("No DBOS was created yet: construct DBOS(config=...) before DBOS.launch()")
+        message = "No DBOS was created yet: construct DBOS(config=...) before DBOS.launch()"
+        raise DBOSException(by_rule("lifecycle-config", message))
     if application.launched:
         logger.warning("DBOS was already launched")
         return
@@ -385,7 +386,7 @@ def listen_queues(queues: Sequence[Any]) -> None:
     """
     application = constructed()
     if application.launched:
-        raise DBOSException("listen_queues called after DBOS is launched")
+        raise DBOSException(by_rule("queue-listening", "listen_queues called after DBOS is launched"))
     if application.listened is not None:
         raise DBOSException("listen_queues called more than once")
     application.listened = [queue if isinstance(queue, str) else queue.name for queue in queues]
@@ -421,7 +422,8 @@ def register_instance(instance: object) -> None:
     """
     config_name = getattr(instance, "config_name", None)
     if config_name is None:
-        raise DBOSException(f"{type(instance).__qualname__} instance has no config_name: set it before registering")
+        message = f"{type(instance).__qualname__} instance has no config_name: set it before registering"
+        raise DBOSException(by_rule("pattern-classes", message))
     REGISTRY.add_instance(instance, class_name_of(type(instance)), config_name)
 
 

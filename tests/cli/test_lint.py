@@ -111,12 +111,26 @@ def test_explains_a_rule(bare):
         (["absent.py"], "absent.py"),
         (["--explain", "nothing"], "workflow-sleep"),
         (["--json", "--sarif", "."], "exclude"),
-        (["broken.py"], "broken.py:1: not Python"),
     ],
 )
 def test_misuse_exits_with_2(bare, arguments, said):
     Path("broken.py").write_text("def :\n")
     assert said in bare.refusal("lint", *arguments, code=2)
+
+
+def test_a_file_that_is_not_python_does_not_hide_the_others(bare):
+    Path("broken.py").write_text("def :\n")
+    Path("wrong.py").write_text(WRONG)
+    ran = bare("lint", ".", code=2)
+    assert ran.stderr.startswith("Error: broken.py:1: not Python")
+    assert "Found 2 errors" in ran.stdout
+
+
+def test_carets_stand_below_what_they_are_about_whatever_the_alphabet(bare):
+    Path("wrong.py").write_bytes(f"# coding: euc_jp\n{WRONG.replace('é', '日本')}".encode("euc_jp"))
+    *_, line, carets, _, _ = bare("lint", "wrong.py", code=1).stdout.splitlines()
+    assert line.endswith('time.sleep(5); "日本"; time.sleep(6)')
+    assert carets == " " * 27 + "^" * 13
 
 
 def test_a_file_alone_is_judged_as_in_its_project(bare):

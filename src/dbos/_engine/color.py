@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from .._error import by_rule
 from .._model.outcome import Failure, Outcome, Value
 from .._store.ticket import Ticket
 from .threads import Threads, loop_is_running
@@ -179,8 +180,8 @@ def verb(
     instead = twin or f"{name}_async"
 
     def face(*args: P.args, **kwargs: P.kwargs) -> T:
-        if check and loop_is_running():
-            raise RuntimeError(f"{name}() was called while an event loop is running. Use await {instead}(...) instead.")
+        if check:
+            refuse_to_block(name, instead)
         here = node()
         result: T = settled(run_now(op(here, here.blocking, *args, **kwargs)))
         return result
@@ -207,7 +208,8 @@ def verb_async(
 def refuse_to_block(name: str, instead: str) -> None:
     """Raise where a blocking operation would stop a running event loop (AS-2)."""
     if loop_is_running():
-        raise RuntimeError(f"{name}() was called while an event loop is running. Use await {instead}(...) instead.")
+        message = f"{name}() was called while an event loop is running. Use await {instead}(...) instead."
+        raise RuntimeError(by_rule("pattern-async", message))
 
 
 def generate(core: AsyncGenerator[T, None]) -> Generator[T, None, None]:

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from .._error import DBOSException
+from .._error import DBOSException, by_rule
 from .._store.sql import refuse_unstorable
 from .context import Auth, Block, Context, EnqueueDefaults, NextId, require, with_options
 from .runtime import installed
@@ -140,7 +140,8 @@ class SetEnqueueOptions(Block):
     ) -> None:
         super().__init__()
         if priority is not None and priority not in PRIORITIES:
-            raise DBOSException(f"Invalid priority {priority}. Priority must be between 1~{PRIORITIES[-1]}.")
+            message = f"Invalid priority {priority}. Priority must be between 1~{PRIORITIES[-1]}."
+            raise DBOSException(by_rule("queue-priority", message))
         if delay_seconds is not None and not math.isfinite(delay_seconds):
             raise DBOSException(f"Invalid delay_seconds {delay_seconds}: it must be a finite number")
         delay_until_ms = None if delay_seconds is None else int((time.time() + delay_seconds) * 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._error import DBOSWorkflowFunctionNotFoundError
+from .._error import DBOSWorkflowFunctionNotFoundError, by_rule
 from .registry import REGISTRY, FunctionInfo, Registry, Workflow, class_name_of
 from .workflow import Target
 
@@ -40,22 +40,24 @@ def method_target(info: FunctionInfo, args: tuple[Any, ...], kwargs: dict[str, A
         return Target(info, workflow, info.class_info.name, None, (first,), args[1:], kwargs)
     config_name = getattr(first, "config_name", None)
     if config_name is None:
-        raise Exception(
+        message = (
             f"Function {workflow.name} is called on an instance that does not have `config_name` set: "
             f"derive the class from DBOSConfiguredInstance"
         )
+        raise Exception(by_rule("pattern-classes", message))
     return Target(info, workflow, class_name_of(type(first)), config_name, (first,), args[1:], kwargs)
 
 
 def _refuse_unregistered(workflow: Workflow, args: tuple[Any, ...]) -> None:
     """Refuse a method whose class is not registered (DEC-36)."""
     if args and isinstance(args[0], type):
-        raise Exception(
-            f"Function {workflow.name} was called with {args[0].__qualname__}, which appears to be a class, but is not "
-            f"properly registered: decorate the class with @DBOS.dbos_class()"
-        )
-    if args and workflow.takes_self:
-        raise Exception(
-            f"Function {workflow.name} was called with {type(args[0]).__qualname__}, which appears to be a class "
-            f"instance, but is not properly registered: decorate the class with @DBOS.dbos_class()"
-        )
+        what = f"{args[0].__qualname__}, which appears to be a class"
+    elif args and workflow.takes_self:
+        what = f"{type(args[0]).__qualname__}, which appears to be a class instance"
+    else:
+        return
+    message = (
+        f"Function {workflow.name} was called with {what}, but is not properly registered: "
+        f"decorate the class with @DBOS.dbos_class()"
+    )
+    raise Exception(by_rule("pattern-classes", message))

@@ -22,6 +22,7 @@ from .._error import (
     DBOSWorkflowCancelledError,
     DBOSWorkflowConflictIDError,
     DBOSWorkflowIDInUseError,
+    by_rule,
 )
 from .._model.names import new_workflow_id
 from .._model.outcome import Failure, Outcome, Value
@@ -97,8 +98,8 @@ def parent_of(here: Context | None) -> Run | None:
     """Return the run that starts a workflow here, None outside workflows; steps may not (EX-90)."""
     if here is None:
         return None
-    assert here.step is None and not here.in_transaction, (
-        "Workflows cannot be called, started or enqueued from within a step"
+    assert here.step is None and not here.in_transaction, by_rule(
+        "step-no-workflow-calls", "Workflows cannot be called, started or enqueued from within a step"
     )
     return here.run
 

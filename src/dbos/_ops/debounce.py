@@ -18,7 +18,7 @@ from .._engine.runtime import Node, Runtime
 from .._engine.tracing import traced
 from .._engine.transact import transact
 from .._engine.workflow import Queued, Target
-from .._error import DBOSException, DBOSQueueDeduplicatedError, PortableWorkflowError
+from .._error import DBOSException, DBOSQueueDeduplicatedError, PortableWorkflowError, by_rule
 from .._store import debounce as store
 from .._store import queues
 from . import enqueue as enqueueing
@@ -185,4 +185,5 @@ def _check(options: EnqueueDefaults, next_id: NextId | None) -> None:
     }
     for name, value in given.items():
         if value is not None:
-            raise DBOSException(f"Cannot debounce a workflow with a {name}: remove that option")
+            message = f"Cannot debounce a workflow with a {name}: remove that option"
+            raise DBOSException(by_rule("pattern-debouncing", message))

@@ -27,7 +27,7 @@ from .._engine.registry import REGISTRY, FunctionInfo, Workflow
 from .._engine.runtime import Node, Runtime
 from .._engine.target import target_of
 from .._engine.workflow import Queued, Target
-from .._error import DBOSException
+from .._error import DBOSException, by_rule
 from .._model.records import EnqueueOptions
 
 P = ParamSpec("P")
@@ -159,15 +159,17 @@ def check(queue_name: str, options: EnqueueDefaults) -> None:
     check_name(queue_name, options)
     key = options.queue_partition_key
     if key is not None and options.deduplication_id is not None:
-        raise DBOSException(
+        message = (
             f"Deduplication is not supported for partitioned queues: give either a queue_partition_key or a "
             f"deduplication_id, not both (queue {queue_name})"
         )
+        raise DBOSException(by_rule("queue-partitioning", message))
     known = REGISTRY.queues.get(queue_name)
     if known is None:
         return
     if known.partitioned and key is None:
-        raise DBOSException(f"A workflow cannot be enqueued on partitioned queue {queue_name} without a partition key")
+        message = f"A workflow cannot be enqueued on partitioned queue {queue_name} without a partition key"
+        raise DBOSException(by_rule("queue-partitioning", message))
     if key is not None and not known.partitioned:
         raise DBOSException(
             f"You can only use a partition key on a partition-enabled queue, which queue {queue_name} is not"
@@ -180,7 +182,7 @@ def named(
     """Return what `EnqueueOptions` say is to run, and where; nothing is looked up in the registry (EQ-32)."""
     for required in ("workflow_name", "queue_name"):
         if not given.get(required):
-            raise DBOSException(f"EnqueueOptions need a {required}")
+            raise DBOSException(by_rule("client-enqueue", f"EnqueueOptions need a {required}"))
     info = FunctionInfo()
     workflow = Workflow(
         given["workflow_name"], _elsewhere, info, is_coroutine=False, serialization=given.get("serialization_type")

@@ -11,7 +11,7 @@ from .._engine.patience import Patience
 from .._engine.runtime import Node, Runtime
 from .._engine.step import act, confirm, operation, recorded_value, replayed
 from .._engine.tracing import traced
-from .._error import DBOSException
+from .._error import DBOSException, by_rule
 from .._model.serialize import WorkflowSerializationFormat
 from .._store import events as store
 from .._store.steps import TIMED_STEP, judge_step
@@ -40,7 +40,7 @@ async def set_event(
     """
     here = current()
     if here is None or here.run is None:
-        raise DBOSException("set_event() must be called from within a workflow or step")
+        raise DBOSException(by_rule("comm-events", "set_event() must be called from within a workflow or step"))
     run = here.run
     name = format_of(node, run, serialization_type)
     if here.step is not None:

@@ -14,7 +14,7 @@ from .._engine.patience import Patience
 from .._engine.runtime import Node, Runtime
 from .._engine.step import act, confirm, note, operation, record_own_error, recorded_value, replayed
 from .._engine.tracing import traced
-from .._error import DBOSException, DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
+from .._error import DBOSException, DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError, by_rule
 from .._model.names import new_message_id
 from .._model.outcome import Value
 from .._model.records import SendMessage
@@ -200,7 +200,7 @@ async def recv(node: Runtime, io: Io, topic: str | None = None, timeout_seconds:
     """
     run = workflow_run()
     if run is None:
-        raise DBOSException("recv() must be called from within a workflow")
+        raise DBOSException(by_rule("comm-messages", "recv() must be called from within a workflow"))
     step_id = run.draw(2)
     recorded = replayed(run, step_id, RECV)
     if recorded is not None:

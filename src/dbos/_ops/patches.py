@@ -9,7 +9,7 @@ from .._engine.color import Io
 from .._engine.context import Run, current
 from .._engine.runtime import Runtime
 from .._engine.step import record
-from .._error import DBOSException, DBOSPatchNondeterminismError
+from .._error import DBOSException, DBOSPatchNondeterminismError, by_rule
 
 
 async def patch(node: Runtime, io: Io, patch_name: str) -> bool:
@@ -60,5 +60,6 @@ async def _mark(node: Runtime, io: Io, run: Run, patch_name: str, marker: str) -
 def _workflow_code(io: Io, name: str) -> Run:
     here = current()
     if here is None or here.run is None or not here.in_workflow_code:
-        raise DBOSException(f"DBOS.{name}{'_async' if io.looping else ''} must be called from a workflow")
+        message = f"DBOS.{name}{'_async' if io.looping else ''} must be called from a workflow"
+        raise DBOSException(by_rule("advanced-patching", message))
     return here.run

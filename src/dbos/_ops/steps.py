@@ -6,12 +6,11 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
-from .._engine.color import Io, run_now
+from .._engine.color import Io, refuse_to_block, run_now
 from .._engine.context import Run, current, workflow_run
 from .._engine.registry import StepRetry
 from .._engine.runtime import Runtime, installed
 from .._engine.step import call_step, check_async_only, check_retry
-from .._engine.threads import loop_is_running
 from .._error import DBOSException
 from .._model.outcome import Outcome, unwrap
 from .._model.records import StepOptions
@@ -90,10 +89,7 @@ class StepReservation:
 
         Raises `DBOSException` when used twice or elsewhere, RuntimeError inside a running event loop.
         """
-        if loop_is_running():
-            raise RuntimeError(
-                "StepReservation.run() was called while an event loop is running. Use await run_async(...) instead."
-            )
+        refuse_to_block("StepReservation.run", "run_async")
         node = self._take()
         core = run_as(node, node.blocking, self._run, self._step_id, dbos_step_options, func, args, kwargs)
         return unwrap(run_now(core))

@@ -15,7 +15,13 @@ from .._engine.runtime import Node, Runtime
 from .._engine.step import act, confirm, operation, record, record_own_error, recorded_value, replayed
 from .._engine.tail import END, Tail, is_end
 from .._engine.tracing import traced
-from .._error import DBOSException, DBOSNonExistentWorkflowError, DBOSStreamNondeterminismError, DBOSStreamTimeoutError
+from .._error import (
+    DBOSException,
+    DBOSNonExistentWorkflowError,
+    DBOSStreamNondeterminismError,
+    DBOSStreamTimeoutError,
+    by_rule,
+)
 from .._model.serialize import PORTABLE, WorkflowSerializationFormat
 from .._store import streams as store
 from .._store.database import row_gone
@@ -66,7 +72,7 @@ async def close_stream(node: Runtime, io: Io, key: str) -> None:
 def _writer(name: str) -> Run:
     here = current()
     if here is None or here.run is None:
-        raise DBOSException(f"{name}() must be called from within a workflow or step")
+        raise DBOSException(by_rule("comm-streaming", f"{name}() must be called from within a workflow or step"))
     return here.run
 
 

@@ -9,7 +9,7 @@ from .._engine.context import current
 from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
 from .._engine.tracing import traced
-from .._error import DBOSException
+from .._error import DBOSException, by_rule
 
 logger = logging.getLogger("dbos")
 
@@ -27,9 +27,10 @@ async def sleep(node: Runtime, io: Io, seconds: float) -> None:
     if seconds <= 0:
         return
     here = current()
+    message = "sleep() must be called from within a workflow"
     if here is None:
-        raise DBOSException("sleep() must be called from within a workflow")
-    assert here.in_workflow_code and here.run is not None, "sleep() must be called from within a workflow"
+        raise DBOSException(by_rule("workflow-sleep", message))
+    assert here.in_workflow_code and here.run is not None, by_rule("step-no-workflow-calls", message)
     run = here.run
     step_id = run.draw()
     logger.debug("Running sleep, id: %d, seconds: %s", step_id, seconds)

@@ -23,7 +23,8 @@ def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool, sarif: b
     """Find mistakes in programs that use dbos.
 
     Reads the Python files below every PATH; imports and runs nothing. Exits with 1 when something certain was found,
-    and with 0 when there are warnings only. A comment `# dbos: ignore[rule]` silences a rule on its line.
+    with 0 when there are warnings only, and with 2 when a file is not Python. A comment `# dbos: ignore[rule]` silences
+    a rule on its line.
     """
     if explain is not None:
         rule = next((one for one in linter.RULES if one.code == explain), None)
@@ -36,12 +37,12 @@ def command(ctx: click.Context, paths: tuple[Path, ...], as_json: bool, sarif: b
         raise click.MissingParameter(param_type="argument", param_hint="'PATH'", ctx=ctx)
     if as_json and sarif:
         raise click.UsageError("--json and --sarif exclude each other")
-    try:
-        found = linter.lint(paths)
-    except linter.Unreadable as error:
-        raise click.UsageError(str(error)) from error
+    unreadable: list[linter.Unreadable] = []
+    found = linter.lint(paths, unreadable=unreadable)
     if sarif:
         click.echo(report.as_sarif(found, linter.RULES, VERSION))
     else:
         click.echo(report.as_json(found) if as_json else report.as_text(found))
-    ctx.exit(1 if any(one.level == "E" for one in found) else 0)
+    for error in unreadable:
+        click.echo(f"Error: {error}", err=True)
+    ctx.exit(2 if unreadable else 1 if any(one.level == "E" for one in found) else 0)

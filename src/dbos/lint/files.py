@@ -7,6 +7,7 @@ files of a project were named.
 from __future__ import annotations
 
 import ast
+import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,8 +20,11 @@ class Unreadable(Exception):
     """A file that is no Python, or cannot be read: says where and why."""
 
 
-def read_program(paths: Iterable[Path]) -> Program:
-    """Read all files below the paths, and what they import of their project; raises `Unreadable`."""
+def read_program(paths: Iterable[Path], unreadable: list[Unreadable] | None = None) -> Program:
+    """Read all files below the paths, and what they import of their project.
+
+    Raises `Unreadable`, or appends it to the list and goes on.
+    """
     program = Program()
     seen: set[Path] = set()
     waiting: list[Module] = []
@@ -29,7 +33,12 @@ def read_program(paths: Iterable[Path]) -> Program:
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
-                waiting.append(_read(program, file, reported=True))
+                try:
+                    waiting.append(_read(program, file, reported=True))
+                except Unreadable as error:
+                    if unreadable is None:
+                        raise
+                    unreadable.append(error)
     while waiting:
         for file in _imported(waiting.pop()):
             resolved = file.resolve()
@@ -69,7 +78,8 @@ def _read(program: Program, file: Path, *, reported: bool) -> Module:
     if parts[-1] == "__init__" and len(parts) > 1:
         parts.pop()
     try:
-        source = file.read_text(encoding="utf-8-sig")
+        with tokenize.open(file) as text:  # in the encoding that it says
+            source = text.read()
         return program.add(file, str(file), ".".join(parts), source, reported=reported)
     except SyntaxError as error:
         raise Unreadable(f"{file}:{error.lineno or 1}: not Python: {error.msg}") from error

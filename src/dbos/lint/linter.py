@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from .files import read_program
+from .files import Unreadable, read_program
 from .findings import Finding, Hit, Rule
 from .program import Module, Program
 from .rules import RULES
@@ -20,13 +20,15 @@ from .rules import RULES
 IGNORE = re.compile(r"#\s*dbos:\s*ignore(?:\[(?P<rules>[^\]]*)\])?")
 
 
-def lint(paths: Iterable[Path | str], rules: Iterable[Rule] = RULES) -> list[Finding]:
+def lint(
+    paths: Iterable[Path | str], rules: Iterable[Rule] = RULES, *, unreadable: list[Unreadable] | None = None
+) -> list[Finding]:
     """Return what rules find in the files below the paths, in the order of the source.
 
-    Raises `dbos.lint.Unreadable` when a file is not Python.
+    Raises `dbos.lint.Unreadable` when a file is not Python; given a list, appends that and goes on with the others.
     """
     with _collector_paused():
-        return judge(read_program(Path(path) for path in paths), rules)
+        return judge(read_program([Path(path) for path in paths], unreadable), rules)
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import PurePath
+from urllib.parse import quote
 
 from .findings import Finding, Rule
 
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 SARIF_LEVELS = {"E": "error", "W": "warning"}
 
 
@@ -23,13 +26,19 @@ def as_text(findings: Sequence[Finding]) -> str:
 
 def _shown(one: Finding) -> str:
     indent = len(one.source) - len(one.source.lstrip())
-    # A tab is as wide below as above.
-    below = "".join("\t" if letter == "\t" else " " for letter in one.source[indent : one.column - 1])
-    carets = "^" * max(1, one.end_column - one.column)
+    below = "".join(_space(letter) for letter in one.source[indent : one.column - 1])
+    carets = "^" * max(1, sum(len(_space(letter)) for letter in one.source[one.column - 1 : one.end_column - 1]))
     return (
         f"{one.path}:{one.line}:{one.column}: {one.level} [{one.rule}] {one.message}\n"
         f"    {one.source.strip()}\n    {below}{carets}"
     )
+
+
+def _space(letter: str) -> str:
+    """Return a blank as wide as a letter: a tab is one, and East Asian letters take two columns."""
+    if letter == "\t":
+        return "\t"
+    return "  " if unicodedata.east_asian_width(letter) in "WF" else " "
 
 
 def _counted(count: int, what: str) -> str:
@@ -60,7 +69,7 @@ def as_sarif(findings: Iterable[Finding], rules: Iterable[Rule], version: str) -
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": PurePath(one.path).as_posix()},
+                        "artifactLocation": {"uri": quote(PurePath(one.path).as_posix())},
                         "region": {
                             "startLine": one.line,
                             "startColumn": one.column,
@@ -73,7 +82,8 @@ def as_sarif(findings: Iterable[Finding], rules: Iterable[Rule], version: str) -
         for one in findings
     ]
     driver = {"name": "dbos lint", "version": version, "rules": described}
-    return json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]})
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def explanation(rule: Rule) -> str:
