@@ -30,7 +30,7 @@ def refusal_of(refused: Callable[[], object]) -> str:
 
 
 def with_priority_0() -> None:
-    SetEnqueueOptions(priority=0)
+    SetEnqueueOptions(priority=0)  # dbos: ignore[queue-priority]
 
 
 OUTSIDE: dict[str, Callable[[], object]] = {

@@ -6,12 +6,15 @@ files of a project were named.
 
 from __future__ import annotations
 
-import ast
 import tokenize
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from .program import Module, Program
+from .imports import Imports, root_of
+from .names import Home
+from .program import Program
 
 SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist", "venv"}
 
@@ -25,29 +28,25 @@ def read_program(paths: Iterable[Path], unreadable: list[Unreadable] | None = No
 
     Raises `Unreadable`, or appends it to the list and goes on.
     """
-    program = Program()
+    program, imports = Program(), Imports()
     seen: set[Path] = set()
-    waiting: list[Module] = []
     for path in paths:
         for file in _files(path):
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
                 try:
-                    waiting.append(_read(program, file, reported=True))
+                    _read(program, imports, file, resolved, reported=True)
                 except Unreadable as error:
                     if unreadable is None:
                         raise
                     unreadable.append(error)
-    while waiting:
-        for file in _imported(waiting.pop()):
-            resolved = file.resolve()
-            if resolved not in seen:
-                seen.add(resolved)
-                try:
-                    waiting.append(_read(program, file, reported=False))
-                except Unreadable:
-                    continue  # nobody asked about it
+    while imports.met:
+        file = imports.met.pop()
+        if file not in seen:
+            seen.add(file)
+            with suppress(Unreadable):  # nobody asked about it
+                _read(program, imports, file, file, reported=False)
     return program
 
 
@@ -65,41 +64,15 @@ def _files(path: Path) -> Iterator[Path]:
             yield child
 
 
-def root_of(file: Path) -> Path:
-    """Return the directory that a file's absolute imports start from."""
-    directory = file.resolve().parent
-    while (directory / "__init__.py").exists() and directory != directory.parent:
-        directory = directory.parent
-    return directory
-
-
-def _read(program: Program, file: Path, *, reported: bool) -> Module:
-    parts = list(file.resolve().relative_to(root_of(file)).with_suffix("").parts)
-    if parts[-1] == "__init__" and len(parts) > 1:
-        parts.pop()
+def _read(program: Program, imports: Imports, file: Path, resolved: Path, *, reported: bool) -> None:
+    name, python_name = imports.names_of(resolved)
+    package = python_name if file.name == "__init__.py" else python_name.rpartition(".")[0]
+    home = Home(package, partial(imports.locate, root_of(resolved)))
     try:
         with tokenize.open(file) as text:  # in the encoding that it says
             source = text.read()
-        return program.add(file, str(file), ".".join(parts), source, reported=reported)
+        program.add(file, name, home, source, reported=reported)
     except SyntaxError as error:
         raise Unreadable(f"{file}:{error.lineno or 1}: not Python: {error.msg}") from error
     except (OSError, ValueError) as error:
         raise Unreadable(f"{file}: cannot be read: {error}") from error
-
-
-def _imported(module: Module) -> Iterator[Path]:
-    root = root_of(module.path)
-    for node in module.imports:
-        if isinstance(node, ast.Import):
-            names = [one.name for one in node.names]
-        else:
-            origin = node.module or ""
-            if node.level:
-                parts = module.package.split(".")
-                origin = ".".join([*parts[: len(parts) - node.level + 1], *([origin] if origin else [])])
-            names = [origin, *(f"{origin}.{one.name}" for one in node.names)]
-        for name in names:
-            place = root.joinpath(*name.split("."))
-            for file in (place.with_suffix(".py"), place / "__init__.py"):
-                if name and file.is_file():
-                    yield file

@@ -85,7 +85,7 @@ def _finding(rule: Rule, hit: Hit) -> Finding:
     if node.end_lineno == node.lineno and node.end_col_offset is not None:
         end = len(source.encode()[: node.end_col_offset].decode()) + 1
     return Finding(
-        path=hit.module.shown,
+        path=str(hit.module.path),
         line=node.lineno,
         column=column,
         end_column=end,

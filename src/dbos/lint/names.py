@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .walk import Walk
@@ -26,12 +27,20 @@ def parameters(node: Function | ast.Lambda) -> list[ast.arg]:
     return found + [one for one in (given.vararg, given.kwarg) if one]
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a module is: its package for Python, and where its imports lead: None is outside of the project."""
+
+    package: str
+    locate: Callable[[str], str | None]
+
+
 class Scope:
     """The names of a module, a class or a function, and of what encloses it."""
 
-    def __init__(self, node: ast.AST, path: str, outer: Scope | None, package: str, walk: Walk) -> None:
+    def __init__(self, node: ast.AST, path: str, outer: Scope | None, home: Home, walk: Walk) -> None:
         """Read the names that a body binds; `path` is its own dotted path."""
-        self.node, self.path, self.outer, self.package = node, path, outer, package
+        self.node, self.path, self.outer, self.home = node, path, outer, home
         self.names: dict[str, str | None] = {}
         # What a name is assigned; None when that happens twice.
         self.values: dict[str, ast.expr | None] = {}
@@ -57,14 +66,16 @@ class Scope:
 
     def _import(self, node: ast.Import) -> None:
         for one in node.names:
-            self.names[one.asname or one.name.partition(".")[0]] = (
-                one.name if one.asname else one.name.partition(".")[0]
-            )
+            outermost = one.name.partition(".")[0]
+            imported = one.name if one.asname else outermost
+            self.names[one.asname or outermost] = self.home.locate(imported) or imported
+            self.home.locate(one.name)  # read it, too
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         origin = self._origin(node)
         for one in node.names:
-            self.names[one.asname or one.name] = f"{origin}.{one.name}"
+            within = self.home.locate(origin) or origin
+            self.names[one.asname or one.name] = self.home.locate(f"{origin}.{one.name}") or f"{within}.{one.name}"
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         self.names[node.name] = f"{self.path}.{node.name}"
@@ -94,7 +105,7 @@ class Scope:
     def _origin(self, node: ast.ImportFrom) -> str:
         if not node.level:
             return node.module or ""
-        parts = self.package.split(".")
+        parts = self.home.package.split(".")
         parts = parts[: len(parts) - node.level + 1]
         return ".".join([*parts, *([node.module] if node.module else [])])
 

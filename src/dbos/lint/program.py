@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from .names import Scope, canonical
+from .names import Home, Scope, canonical
 from .walk import DEFINITIONS, Walk
 
 Kind = Literal["workflow", "step", "transaction", "plain", "opaque"]
@@ -105,15 +105,13 @@ class Module:
 
     program: Program
     path: Path
-    shown: str
     name: str
-    package: str
+    home: Home
     source: str
     tree: ast.Module
     reported: bool
     bodies: dict[str, Body] = field(default_factory=dict)
     classes: dict[str, tuple[ast.ClassDef, Scope]] = field(default_factory=dict)
-    imports: list[ast.Import | ast.ImportFrom] = field(default_factory=list)
     # What each piece of the syntax is part of.
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
 
@@ -121,7 +119,7 @@ class Module:
     def is_test(self) -> bool:
         """Whether it is named as tests and their helpers are."""
         named = re.search(r"(^|_)tests?(_|\.|$)|conftest", self.path.name)
-        return named is not None or bool({"test", "tests"} & set(Path(self.shown).parts))
+        return named is not None or bool({"test", "tests"} & set(self.path.parts))
 
     @cached_property
     def lines(self) -> list[str]:
@@ -132,7 +130,7 @@ class Module:
     def top(self) -> Body:
         """The top level, which runs when the module is imported."""
         walk = Walk(self.tree, self.parents)
-        return Body(self, self.tree, Scope(self.tree, self.name, None, self.package, walk), walk)
+        return Body(self, self.tree, Scope(self.tree, self.name, None, self.home, walk), walk)
 
     def around(self, node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
         """Go outwards to the function that a node is in: what is around it, and by which part."""
@@ -148,15 +146,13 @@ class Module:
         for child in walk.nodes:
             if isinstance(child, DEFINITIONS):
                 inner = Walk(child, self.parents)
-                below = Scope(child, f"{scope.path}.{child.name}", scope, self.package, inner)
+                below = Scope(child, f"{scope.path}.{child.name}", scope, self.home, inner)
                 if isinstance(child, ast.ClassDef):
                     self.classes[below.path] = (child, below)
                     self._read(inner, below, child)
                 else:
                     self.bodies[below.path] = Body(self, child, below, inner, owner)
                     self._read(inner, below, None)
-            elif isinstance(child, (ast.Import, ast.ImportFrom)):
-                self.imports.append(child)
 
 
 def _only_value(body: Body) -> ast.expr | None:
@@ -177,16 +173,11 @@ class Program:
         self.modules: dict[str, Module] = {}
         self._resolved: dict[str, str] = {}
 
-    def add(self, path: Path, shown: str, name: str, source: str, *, reported: bool = True) -> Module:
+    def add(self, path: Path, name: str, home: Home, source: str, *, reported: bool) -> None:
         """Read a module's source; raises `SyntaxError`."""
         tree = ast.parse(source, filename=str(path))
-        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        while name in self.modules:
-            name += "'"  # two scripts of the same name
-        module = Module(self, path, shown, name, package, source, tree, reported)
-        self.modules[name] = module
+        module = self.modules[name] = Module(self, path, name, home, source, tree, reported)
         module.read()
-        return module
 
     def resolve(self, meaning: str | None) -> str | None:
         """Follow names that a module of the program imported or bound, to where they come from.
