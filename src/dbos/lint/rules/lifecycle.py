@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ..findings import Hit, rule
+from ..findings import Hit, Level, rule
 from ..program import KINDS, Body, Module, Program
 from ..values import entries
 from ..walk import DEFINITIONS
@@ -39,6 +39,9 @@ from dbos import DBOS
 
 def main() -> None:
     DBOS.launch()
+
+if __name__ == "__main__":
+    main()
 """,
     correct="""
 from dbos import DBOS
@@ -46,6 +49,9 @@ from dbos import DBOS
 def main() -> None:
     DBOS(config={"name": "shop"})
     DBOS.launch()
+
+if __name__ == "__main__":
+    main()
 """,
 )
 def config(program: Program) -> Iterator[Hit]:
@@ -54,7 +60,9 @@ def config(program: Program) -> Iterator[Hit]:
     for body in program.reported():
         # A test's fixtures are of files that it does not import.
         for call in [] if made or body.module.is_test else _calls_of(body, LAUNCH):
-            yield Hit(body.module, call, "`launch` without `DBOS(config=...)` before it")
+            # Who calls a function may be in a file that was not named, and configure before.
+            level: Level = "E" if body in program.outside_code else "W"
+            yield Hit(body.module, call, "`launch` without `DBOS(config=...)` before it", level)
     for module in program.modules.values():
         launches = [call for call in _calls_of(module.top, LAUNCH) if _at_import(module.top, call)]
         makes = any(_at_import(module.top, call) for call in _calls_of(module.top, "dbos.DBOS"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..findings import Hit, rule
 from ..program import Body, Program
-from ..values import keyword, literal
+from ..values import entries, keyword, literal
 from .enqueueing import options_of
 from .workflows import within
 
@@ -65,13 +65,23 @@ def scheduled(program: Program) -> Iterator[Hit]:
         for one, meaning in body.decorators:
             if meaning == "dbos.DBOS.scheduled" and not _takes_two(body):
                 yield Hit(body.module, one, f"`{body.name}` is called with two arguments, which it does not take")
-        for call, meaning in body.calls:
-            if meaning.removesuffix("_async") == "dbos.DBOS.create_schedule":
-                given = keyword(call, "workflow_fn")
-                target = program.body(body.meaning(given)) if given else None
-                if given and target and target.kind == "workflow" and not _takes_two(target):
-                    message = f"`{target.name}` is called with two arguments, which it does not take"
-                    yield Hit(body.module, given, message)
+        for given in _scheduled(body):
+            target = program.body(body.meaning(given))
+            if target and target.kind == "workflow" and not _takes_two(target):
+                message = f"`{target.name}` is called with two arguments, which it does not take"
+                yield Hit(body.module, given, message)
+
+
+def _scheduled(body: Body) -> Iterator[ast.expr]:
+    """Return what is given as the workflows of schedules."""
+    for call, meaning in body.calls:
+        verb = meaning.removesuffix("_async")
+        if verb == "dbos.DBOS.create_schedule" and (given := keyword(call, "workflow_fn")):
+            yield given
+        elif verb == "dbos.DBOS.apply_schedules" and call.args and isinstance(call.args[0], (ast.List, ast.Tuple)):
+            for found in map(entries, call.args[0].elts):
+                if found and "workflow_fn" in found:
+                    yield found["workflow_fn"][1]
 
 
 REFUSED = ("deduplication_id", "delay_seconds", "priority", "queue_partition_key")
