@@ -142,6 +142,15 @@ def test_a_file_alone_is_judged_as_in_its_project(bare):
     assert len(bare.json("lint", "--json", ".", code=1)) == 1
 
 
+def test_a_file_of_tests_is_judged_with_its_fixtures(bare):
+    Path("tests").mkdir()
+    launches = "import pytest\nfrom dbos import DBOS\n\n\n@pytest.fixture\ndef dbos():\n    DBOS.launch()\n"
+    Path("tests/test_orders.py").write_text(launches)
+    assert [one["rule"] for one in bare.json("lint", "--json", "tests/test_orders.py")] == ["test-fixtures"]
+    Path("conftest.py").write_text(launches.replace("launch", "destroy"))
+    assert bare.json("lint", "--json", "tests/test_orders.py") == []
+
+
 @pytest.mark.rules("SKL-4")
 def test_finds_nothing_in_the_examples_and_in_this_project(bare):
     bare("lint", str(ROOT / "examples"), str(ROOT / "src"))

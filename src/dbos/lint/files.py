@@ -35,6 +35,7 @@ def read_program(paths: Iterable[Path], unreadable: list[Unreadable] | None = No
             resolved = file.resolve()
             if resolved not in seen:
                 seen.add(resolved)
+                imports.meet_fixtures(resolved)
                 try:
                     _read(program, imports, file, resolved, reported=True)
                 except Unreadable as error:

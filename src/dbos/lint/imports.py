@@ -72,6 +72,12 @@ class Imports:
         self.met.append(file)
         return self.names_of(file)[0]
 
+    def meet_fixtures(self, file: Path) -> None:
+        """Have what pytest would load for a file of tests read, too."""
+        if file.name.startswith("test_") or file.name == "conftest.py":
+            above = (directory / "conftest.py" for directory in file.parents[:HEIGHT])
+            self.met += [one for one in above if one.is_file()]
+
     def _candidates(self, root: Path, name: str) -> Iterator[Path]:
         outermost, *inner = name.split(".")
         if not outermost or outermost == "dbos":  # it is known without its source

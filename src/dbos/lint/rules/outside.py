@@ -139,8 +139,11 @@ def _is_forgotten(body: Body, call: ast.Call) -> bool:
     name = parent.targets[0].id
     if name in body.scope.outer_names:
         return False
+    here = set(map(id, body.walk.without()))
     uses = [one for one in ast.walk(body.node) if isinstance(one, ast.Name) and one.id == name]
     for use in uses:
+        if id(use) not in here:
+            return False  # an inner function keeps it
         outer = body.module.parents[use]
         asked = isinstance(outer, ast.Attribute) and outer.attr != "destroy"
         called = isinstance(body.module.parents.get(outer), ast.Call)

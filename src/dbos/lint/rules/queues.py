@@ -72,6 +72,8 @@ def _before_launch(body: Body) -> Iterator[ast.Call]:
 
 ENQUEUES = {"dbos.DBOS.enqueue_workflow", "dbos.DBOS.enqueue_workflow_async"}
 ON_A_QUEUE = ("dbos.Queue().enqueue", "dbos.Queue().enqueue_async")
+# Enters blocks that are not seen.
+ENTER = "contextlib.ExitStack().enter_context"
 OPTIONS = ("dbos.SetEnqueueOptions()", "dbos.SetEnqueueOptions")
 REFUSAL = "DBOSQueueDeduplicatedError"
 CATCHES_IT = {REFUSAL, "DBOSException", "Exception", "BaseException"}
@@ -294,12 +296,24 @@ def _queue_name(program: Program, body: Body, call: ast.Call, meaning: str) -> o
     return _made(program, body, made) if isinstance(made, ast.Call) else None
 
 
+def _gives_key(program: Program, body: Body, opened: ast.expr) -> bool:
+    """Whether what a block opens may give a partition key: options, or a function that makes some."""
+    made = program.value(body.scope, opened)
+    if body.meaning(opened) == OPTIONS[0] and isinstance(made, ast.Call):
+        given = named(made)
+        return given is None or "queue_partition_key" in given
+    target = program.body(body.scope.meaning(opened.func)) if isinstance(opened, ast.Call) else None
+    return target is not None and any(meaning == OPTIONS[1] for _, meaning in target.calls)
+
+
 def _may_have_key(program: Program, body: Body, call: ast.Call, depth: int) -> bool:
     """Whether options around a call, or around a call of the function that it is in, may give a partition key."""
-    for one in _options_around(body, call):
-        given = named(one)
-        if given is None or "queue_partition_key" in given:
-            return True
+    for outer, part in body.module.around(call):
+        for item in outer.items if isinstance(outer, (ast.With, ast.AsyncWith)) and part in outer.body else ():
+            if _gives_key(program, body, item.context_expr):
+                return True
+    if any(meaning == ENTER for _, meaning in body.calls):
+        return True
     return depth > 0 and any(
         _may_have_key(program, caller, place, depth - 1)
         for caller, place in program.callers.get(body, [])

@@ -182,9 +182,31 @@ def constraints(program: Program) -> Iterator[Hit]:
     """Find assignments to names that are declared `global` or `nonlocal`."""
     for body, start in program.workflow_code.items():
         for node in body.nodes:
-            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node.id in body.scope.outer_names:
+            if (
+                not isinstance(node, ast.Name)
+                or isinstance(node.ctx, ast.Load)
+                or node.id not in body.scope.outer_names
+            ):
+                continue
+            if not _is_made_once(body, node):
                 message = f"outer variable `{node.id}` is changed in {within(body, start)}: return the value instead"
                 yield Hit(body.module, node, message)
+
+
+def _is_made_once(body: Body, name: ast.Name) -> bool:
+    """Whether an outer name is assigned where it is none, as of a client that is made when it is needed."""
+    return any(
+        isinstance(around, ast.If) and part in around.body and _is_none(around.test, name.id)
+        for around, part in body.module.around(name)
+    )
+
+
+def _is_none(test: ast.expr, name: str) -> bool:
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Name) and test.operand.id == name
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Is):
+        return isinstance(test.left, ast.Name) and test.left.id == name
+    return False
 
 
 SLEEPS = {"time.sleep": "DBOS.sleep", "asyncio.sleep": "DBOS.sleep_async", "anyio.sleep": "DBOS.sleep_async"}
