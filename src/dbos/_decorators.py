@@ -103,10 +103,15 @@ def _workflow_face(info: FunctionInfo, registered: Workflow, plain: Callable[...
     return _marked(face, info)
 
 
-def _node(registered: Workflow) -> Runtime:
+def _launched(name: str) -> Runtime:
     node = installed()
     if node is None:
-        raise not_running[0](registered.name)
+        raise not_running[0](name)
+    return node
+
+
+def _node(registered: Workflow) -> Runtime:
+    node = _launched(registered.name)
     if registered.generation != node.registry.generation:
         raise DBOSException(f"Function {registered.name} is not registered any more: the registry was destroyed")
     return node
@@ -173,9 +178,10 @@ def _step_face(info: FunctionInfo, name: str, retry: StepRetry, plain: Callable[
         @functools.wraps(plain)
         async def face_async(*args: Any, **kwargs: Any) -> Any:
             here = current()
-            if not stepping.is_checkpointed(here) or (node := installed()) is None:
+            if not stepping.is_checkpointed(here):
                 _check_plain_call(info, name)
                 return await plain(*args, **kwargs)
+            node = _launched(name)
             _check_roles(info, name)
             return unwrap(await stepping.step(node, node.looping, name, retry, plain, args, kwargs))
 
@@ -184,9 +190,10 @@ def _step_face(info: FunctionInfo, name: str, retry: StepRetry, plain: Callable[
     @functools.wraps(plain)
     def face(*args: Any, **kwargs: Any) -> Any:
         here = current()
-        if not stepping.is_checkpointed(here) or (node := installed()) is None:
+        if not stepping.is_checkpointed(here):
             _check_plain_call(info, name)
             return plain(*args, **kwargs)
+        node = _launched(name)
         _check_roles(info, name)
         return unwrap(run_now(stepping.step(node, node.blocking, name, retry, plain, args, kwargs)))
 
@@ -230,9 +237,7 @@ def transaction(
 def _transaction_face(info: FunctionInfo, name: str, level: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(plain)
     def face(*args: Any, **kwargs: Any) -> Any:
-        node = installed()
-        if node is None:
-            raise not_running[0](name)
+        node = _launched(name)
         here = current()
         assert here is None or here.step is None, f"Transaction {name} cannot be called from within a step"
         if here is None or here.run is None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
-from face import Face
+from face import Face, Handle
 from random_programs import Interpreter, expected, random_program
 
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, Debouncer, SetEnqueueOptions, SetWorkflowID
 from dbos.error import DBOSQueueDeduplicatedError
 
 Scenario = Callable[[str], Awaitable[Any]]
@@ -34,6 +35,7 @@ class Program:
         self._core()
         self._talk()
         self._queues()
+        self._times()
         self._manage()
 
     def _add(self, expected: Any) -> Callable[[Scenario], Scenario]:
@@ -222,6 +224,40 @@ class Program:
         async def bulk(key: str) -> Any:
             calls = [(self.face.fn(self.two_steps), (3,), {})] * 3
             return [await handle.get_result() for handle in await dbos.enqueue_workflows(QUEUE, calls)]
+
+    def _times(self) -> None:
+        add, dbos = self._add, self.face.dbos
+
+        @self.face.workflow()
+        async def ticking(moment: datetime, context: Any) -> str:
+            return f"ticked {context}"
+
+        @add(12)
+        async def postpone(key: str) -> Any:
+            handle = await self.enqueue(key, delay_seconds=3600)
+            await dbos.set_workflow_delay(key, delay_seconds=0.01)
+            return await handle.get_result()
+
+        @add((12, 12))
+        async def debounce(key: str) -> Any:
+            debouncer = Debouncer.create(self.face.fn(self.two_steps))
+            handles = []
+            for _ in range(2):
+                if self.face.looping:
+                    handles.append(await debouncer.debounce_async(key, 0.01, 3))
+                else:
+                    handles.append(Handle(debouncer.debounce(key, 0.01, 3)))
+            return await handles[0].get_result(), await handles[1].get_result()
+
+        @add(("ticked 7", "PAUSED", None))
+        async def schedule(key: str) -> Any:
+            wanted = {"schedule_name": key, "workflow_fn": self.face.fn(ticking), "schedule": "@yearly"}
+            await dbos.apply_schedules([{**wanted, "context": 7}])
+            ticked = await (await dbos.trigger_schedule(key)).get_result()
+            await dbos.pause_schedule(key)
+            paused = await dbos.get_schedule(key)
+            await dbos.delete_schedule(key)
+            return ticked, paused["status"], await dbos.get_schedule(key)
 
     def _manage(self) -> None:
         add, dbos = self._add, self.face.dbos

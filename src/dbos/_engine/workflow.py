@@ -349,6 +349,9 @@ async def execute(
                 # Claimed a while ago, when threads were short or this process was suspended: it may be gone (DQ-74).
                 await confirm(node, io, run)
             outcome = await _body(node, io, run, target, context)
+            if node.stopping:
+                # What it called may have been refused: how it ended says nothing of the workflow (LIF-32).
+                raise DBOSException(f"DBOS was destroyed while workflow {run.workflow_id} ran")
             if run.keepers:
                 await datasources.finish(node, io, run)
     except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError):
