@@ -12,6 +12,7 @@ from ..values import keyword
 # Calls whose value differs from run to run, or that reach outside; a name that ends in a dot is a module or class.
 IMPURE = (
     "random.", "secrets.", "os.urandom", "os.getenv", "os.environ.", "os.getpid", "uuid.uuid1", "uuid.uuid4",
+    "uuid.uuid6", "uuid.uuid7", "socket.gethostname", "platform.node", "time.process_time",
     "numpy.random.", "time.time", "time.time_ns", "time.localtime", "time.gmtime", "time.ctime", "time.monotonic",
     "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
     "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
@@ -22,6 +23,8 @@ IMPURE = (
     "aiohttp.ClientSession", "aiohttp.request", "urllib.request.urlopen", "urllib.request.urlretrieve",
     "http.client.HTTPConnection", "http.client.HTTPSConnection", "socket.socket", "socket.create_connection",
     "smtplib.SMTP", "smtplib.SMTP_SSL", "ftplib.FTP", "boto3.client", "boto3.resource",
+    "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "glob.glob", "glob.iglob", "os.stat",
+    "os.path.exists", "os.path.isfile", "os.path.isdir", "os.path.getsize", "os.path.getmtime",
     "subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.Popen",
     "os.system", "os.popen", "os.remove", "os.unlink", "os.rename", "os.replace", "os.mkdir", "os.makedirs", "os.rmdir",
     "os.listdir", "os.scandir", "os.walk", "shutil.copy", "shutil.copyfile", "shutil.copytree", "shutil.move",
@@ -30,6 +33,17 @@ IMPURE = (
     "sqlite3.connect", "psycopg.connect", "psycopg2.connect", "psycopg.AsyncConnection.connect", "asyncpg.connect",
     "asyncpg.create_pool", "pymysql.connect", "sqlalchemy.create_engine", "redis.Redis", "pymongo.MongoClient",
 )  # fmt: skip
+# What clients and connections do when they are used, whoever made them.
+HTTP = ("get", "post", "put", "patch", "delete", "head", "options", "request", "send", "stream")
+SQL = ("execute", "executemany", "executescript", "exec", "cursor", "begin", "connect", "commit", "fetch", "fetchrow")
+ASKED = ("create", "parse", "stream")
+USES = {
+    "requests.Session()": HTTP, "httpx.Client()": HTTP, "httpx.AsyncClient()": HTTP, "aiohttp.ClientSession()": HTTP,
+    "sqlite3.connect()": SQL, "psycopg.connect()": SQL, "psycopg2.connect()": SQL, "asyncpg.connect()": SQL,
+    "sqlalchemy.create_engine()": SQL, "sqlalchemy.ext.asyncio.create_async_engine()": SQL,
+    "openai.OpenAI()": ASKED, "openai.AsyncOpenAI()": ASKED, "anthropic.Anthropic()": ASKED,
+    "anthropic.AsyncAnthropic()": ASKED,
+}  # fmt: skip
 # Generators of random numbers, which are deterministic with a seed.
 SEEDED = ("random.Random", "numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator")
 PATH_METHODS = {
@@ -45,6 +59,9 @@ def is_impure(meaning: str) -> bool:
     head, _, method = meaning.rpartition(".")
     if head == "pathlib.Path()":
         return method in PATH_METHODS
+    if "()." in meaning:
+        made = meaning.partition("().")[0] + "()"
+        return method in USES.get(made, ()) or made.startswith(("boto3.client", "redis.Redis"))
     return any(meaning == one or (one.endswith(".") and meaning.startswith(one)) for one in IMPURE)
 
 
