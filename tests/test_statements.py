@@ -143,6 +143,32 @@ def test_sending_and_setting_an_event_read_nothing_and_are_one_statement(
     assert all(is_write(statement) for statement in steps)
 
 
+@pytest.mark.rules("EVT-3", "COM-17")
+def test_who_waits_for_an_event_of_this_process_is_given_it(server: PostgresServer, launch: Callable[[], None]) -> None:
+    looked = threading.Event()
+
+    @DBOS.workflow()
+    def program() -> None:
+        assert looked.wait(30)
+        DBOS.set_event("k", "value")
+
+    launch()
+    statements = Statements(server)
+    with SetWorkflowID("w"):
+        handle = DBOS.start_workflow(program)
+    found: list[str] = []
+    waiter = threading.Thread(target=lambda: found.append(DBOS.get_event("w", "k", timeout_seconds=30)))
+    waiter.start()
+    while not any("select key, value" in statement for statement in statements.about("workflow_events")):
+        time.sleep(0.01)
+    looked.set()
+    handle.get_result()
+    waiter.join()
+    assert found == ["value"]
+    read = [s for s in statements.about("workflow_events") if "select key, value" in s and not is_write(s)]
+    assert len(read) == 1, "before it waits; then the signal brings the value"
+
+
 @pytest.mark.rules("COM-18", "NTF-7", "NTF-8", "COM-22", "COM-15")
 def test_those_who_wait_ask_nothing_while_a_listener_runs(server: PostgresServer, launch: Callable[..., None]) -> None:
     @DBOS.workflow()

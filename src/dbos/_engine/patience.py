@@ -46,7 +46,10 @@ class Patience:
         return None if self._registered else self._node.codec.dumps(self._deadline_sec, "portable_json")
 
     async def wait(self, key: Key, attempt: Callable[[], Awaitable[T | None]]) -> T | None:
-        """Attempt now and after every signal on `key` until it gives something, or once more when the time is up."""
+        """Attempt now and after every signal on `key` until it gives something, or once more when the time is up.
+
+        A signal may bring what an attempt would find.
+        """
         signals = self._node.signals
         while True:
             if signals.stopped:
@@ -58,11 +61,15 @@ class Patience:
                     return found
                 if not self._registered:
                     with suppress(TimeoutError):
-                        await self._io.wait(ticket, min(self._left(), GRACE_SEC))
+                        found = await self._io.wait(ticket, min(self._left(), GRACE_SEC))
+                        if found is not None:
+                            return found
                         continue
                     await self._register()
                 with suppress(TimeoutError):  # then a last attempt
-                    await self._io.wait(ticket, min(self._left(), LONGEST_WAIT_SEC))
+                    found = await self._io.wait(ticket, min(self._left(), LONGEST_WAIT_SEC))
+                    if found is not None:
+                        return found
             finally:
                 signals.leave(key, ticket)
 

@@ -68,7 +68,9 @@ async def set_event(
         value=text,
         value_serialization=name,
     )
-    node.signals.tell([store.event_key(run.workflow_id, key)])
+    # Of values set at once the last one stays: whoever waits is given ours only if nothing began after it.
+    is_last = run.next_step_id == step_id + 1
+    node.signals.tell([store.event_key(run.workflow_id, key)], store.Event(key, text, name) if is_last else None)
 
 
 @traced("get_event")

@@ -13,7 +13,7 @@ The ends of runs are told to other processes only while one of them wants to kno
 cost a busy process a fifth of its throughput. Whoever waits for a run that it does not run itself says so (`want`), and
 says so again when a process appears (`hello`).
 
-Signals are hints: a waiter reads again after each.
+Signals are hints: a waiter reads again after each, unless it brings what there is to be read.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from .database import Database, Session
 from .ticket import Ticket, wake
@@ -98,13 +99,13 @@ class Signals:
         """Whether other processes' news is heard, so that asking is rarely needed."""
         return self._wire is not None and self._wire.hears
 
-    def watch(self, key: Key, interval_sec: float | None = None) -> Ticket[None]:
+    def watch(self, key: Key, interval_sec: float | None = None) -> Ticket[Any]:
         """Return a ticket for the next signal on `key`. Watch, then read: a wake-up in between must not be lost."""
         return self.watch_any([key], interval_sec)
 
-    def watch_any(self, keys: list[Key], interval_sec: float | None = None) -> Ticket[None]:
-        """Return a ticket for the next signal on any of `keys`."""
-        ticket: Ticket[None] = Ticket()
+    def watch_any(self, keys: list[Key], interval_sec: float | None = None) -> Ticket[Any]:
+        """Return a ticket for the next signal on any of `keys`; its value is the news itself, or None."""
+        ticket: Ticket[Any] = Ticket()
         with self._lock:
             if self._stopping:
                 ticket.settle(None)
@@ -139,18 +140,18 @@ class Signals:
                     if not tickets:
                         del self._waiters[key]
 
-    def fire(self, keys: Iterable[Key]) -> None:
-        """Wake everybody who waits for one of `keys` in this process."""
+    def fire(self, keys: Iterable[Key], news: Any = None) -> None:
+        """Wake everybody who waits for one of `keys` in this process; `news`: what they would read now, if known."""
         with self._lock:
             tickets = [ticket for key in keys for ticket in self._waiters.pop(key, ())]
         for ticket in tickets:
-            ticket.settle(None)
+            ticket.settle(news)
         wake(tickets)
 
-    def tell(self, keys: Iterable[Key]) -> None:
+    def tell(self, keys: Iterable[Key], news: Any = None) -> None:
         """Wake everybody who waits for one of `keys`, in this process and in others. Call it after the commit."""
         keys = list(keys)
-        self.fire(keys)
+        self.fire(keys, news)
         self.tell_others(keys)
 
     def tell_others(self, keys: Iterable[Key]) -> None:
