@@ -133,6 +133,11 @@ def test_carets_stand_below_what_they_are_about_whatever_the_alphabet(bare):
     assert carets == " " * 27 + "^" * 13
 
 
+def test_a_sum_of_two_thousand_strings_is_not_too_deep(bare):
+    Path("long.py").write_text(f"text = {' + '.join(['str()'] * 2000)}\n")
+    assert bare("lint", "long.py").stdout == "No findings.\n"
+
+
 def test_a_file_alone_is_judged_as_in_its_project(bare):
     Path("helpers.py").write_text("import time\n\n\ndef pause():\n    time.sleep(1)\n")
     Path("main.py").write_text(

@@ -7,7 +7,7 @@ but what their own bodies hold is not.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -16,37 +16,27 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 class Walk:
     """The nodes of a body in the order of the source, and which of them belong to lambdas."""
 
-    __slots__ = ("lambdas", "nodes", "parents")
+    __slots__ = ("lambdas", "nodes")
 
     def __init__(self, owner: ast.Module | Definition, parents: dict[ast.AST, ast.AST]) -> None:
         """Walk the body of a module, a function or a class; note what each part is part of."""
-        self.parents = parents
         self.nodes: list[ast.AST] = []
         # Each lambda, with where in the list what it holds begins and ends; inner ones before outer ones.
         self.lambdas: list[tuple[ast.Lambda, int, int]] = []
-        for statement in owner.body:
-            self._visit(statement, owner)
-
-    def _visit(self, node: ast.AST, parent: ast.AST) -> None:
         nodes = self.nodes
-        nodes.append(node)
-        self.parents[node] = parent
-        if isinstance(node, DEFINITIONS):
-            for part in evaluated(node):
-                self._visit(part, node)
-            return
-        begin = len(nodes)
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if value.__class__ is list:
-                for one in value:
-                    if isinstance(one, ast.AST):
-                        self._visit(one, node)
-            # `Load`, `Add` and their like say nothing.
-            elif isinstance(value, ast.AST) and value._fields:
-                self._visit(value, node)
-        if isinstance(node, ast.Lambda):
-            self.lambdas.append((node, begin, len(nodes)))
+        # Not by recursion, which a long sum of strings would be too deep for.
+        waiting: list[ast.AST] = []
+        opened: list[tuple[ast.Lambda, int, int]] = []
+        _add(waiting, owner.body, owner, parents)
+        while waiting:
+            node = waiting.pop()
+            nodes.append(node)
+            if isinstance(node, ast.Lambda):
+                opened.append((node, len(nodes), len(waiting)))
+            _add(waiting, _parts(node), node, parents)
+            while opened and opened[-1][2] == len(waiting):
+                one, begin, _ = opened.pop()
+                self.lambdas.append((one, begin, len(nodes)))
 
     def without(self, lambdas: Iterable[ast.AST] | None = None) -> list[ast.AST]:
         """Return the nodes that are not inside these lambdas; without an argument, inside none."""
@@ -58,6 +48,26 @@ class Walk:
                 found += self.nodes[begin:first]
                 begin = end
         return found + self.nodes[begin:] if begin else self.nodes
+
+
+def _add(waiting: list[ast.AST], parts: Sequence[ast.AST], node: ast.AST, parents: dict[ast.AST, ast.AST]) -> None:
+    for part in reversed(parts):
+        parents[part] = node
+        waiting.append(part)
+
+
+def _parts(node: ast.AST) -> Sequence[ast.AST]:
+    """Return what a piece of syntax consists of; `Load`, `Add` and their like say nothing."""
+    if isinstance(node, DEFINITIONS):
+        return evaluated(node)
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if value.__class__ is list:
+            found += [one for one in value if isinstance(one, ast.AST)]
+        elif isinstance(value, ast.AST) and value._fields:
+            found.append(value)
+    return found
 
 
 def _beginning(place: tuple[ast.Lambda, int, int]) -> int:
