@@ -59,7 +59,7 @@ torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORT
 	@DBOS_PROPERTY_EXAMPLES=1000 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) -o timeout=1200 tests/properties
 	@$(BIN)/python tests/torture/servers.py
 	@$(BIN)/python tests/torture/interleavings.py $(DBOS_TORTURE_POSTGRES_URL) --floor 18000
-	@$(BIN)/python tests/torture/rows.py $(DBOS_TORTURE_POSTGRES_URL)
+	@$(BIN)/python tests/torture/rows.py $(DBOS_TORTURE_POSTGRES_URL) --floor 1200
 	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
 	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py $(wildcard tests/crash/test_*_matrix.py)
