@@ -138,6 +138,13 @@ def test_a_sum_of_two_thousand_strings_is_not_too_deep(bare):
     assert bare("lint", "long.py").stdout == "No findings.\n"
 
 
+def test_lines_are_counted_as_python_does(bare):
+    Path("pages.py").write_text("\f\n# \u2028 \x1d\n" + WRONG)
+    Path("loop").symlink_to(".")
+    first, _ = bare.json("lint", "--json", ".", code=1)
+    assert (first["line"], first["source"]) == (9, WRONG.splitlines()[-1])
+
+
 def test_a_file_alone_is_judged_as_in_its_project(bare):
     Path("helpers.py").write_text("import time\n\n\ndef pause():\n    time.sleep(1)\n")
     Path("main.py").write_text(

@@ -59,7 +59,8 @@ def _files(path: Path) -> Iterator[Path]:
         if child.name.startswith(".") or child.name in SKIPPED:
             continue
         if child.is_dir():
-            if not (child / "pyvenv.cfg").exists():
+            # A link may lead back to where it is.
+            if not child.is_symlink() and not (child / "pyvenv.cfg").exists():
                 yield from _files(child)
         elif child.suffix == ".py":
             yield child

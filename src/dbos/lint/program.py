@@ -123,8 +123,8 @@ class Module:
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines of the source."""
-        return self.source.splitlines()
+        """The lines of the source, as Python counts them: a form feed ends none."""
+        return self.source.split("\n")
 
     @cached_property
     def top(self) -> Body:
