@@ -9,7 +9,7 @@ import pytest
 from programs import logged, says, workflow_row
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
-from dbos.error import DBOSNonExistentWorkflowError
+from dbos.error import DBOSException, DBOSNonExistentWorkflowError
 
 AGAIN = "update {workflow_status} set status = 'ENQUEUED', queue_name = 'q', owner_xid = null where workflow_uuid = ?"
 
@@ -98,3 +98,18 @@ def test_a_recovered_parent_whose_child_was_deleted_does_not_wait_for_it(launch,
     retrieved = DBOS.retrieve_workflow("w")
     assert retrieved.get_result() == (7 if has_result else "none")
     assert workflow_row(db, "w")["status"] == "SUCCESS"
+
+
+@pytest.mark.rules("HND-3")
+def test_a_status_of_a_later_version_is_named(launch, db):
+    @DBOS.workflow()
+    def program() -> int:
+        return 1
+
+    launch()
+    with SetWorkflowID("w"):
+        program()
+    db.execute("update {workflow_status} set status = 'PAUSED'")
+    with pytest.raises(DBOSException, match="w has status 'PAUSED', which this version of dbos does not know"):
+        DBOS.get_result("w")
+    assert [row.status for row in DBOS.list_workflows()] == ["PAUSED"]

@@ -64,7 +64,12 @@ def decoded(node: Node, workflow_id: str, found: Finish) -> Outcome[Any]:
         return Failure(node.codec.load_error(found.error, found.serialization))
     if found.status == "CANCELLED":
         return Failure(DBOSAwaitedWorkflowCancelledError(workflow_id))
-    return Failure(DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded(workflow_id))
+    if found.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
+        return Failure(DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded(workflow_id))
+    # A later version may know whether it ends: to wait could be for ever.
+    return Failure(
+        DBOSException(f"Workflow {workflow_id} has status {found.status!r}, which this version of dbos does not know")
+    )
 
 
 async def record_result(
