@@ -323,18 +323,11 @@ DEATH = (
         "store/test_guards.py::test_only_what_a_dead_process_ran_is_put_back",
     ),
     _mutant(
-        "a run that ended meanwhile is adopted",
-        "_store/adoption.py",
-        "   and coalesce(w.status, '') = 'PENDING' and {_OF_DEAD}\nreturning",
-        "returning",
-        "store/test_guards.py::test_only_what_a_dead_process_ran_is_put_back",
-    ),
-    _mutant(
         "after an outage everybody is taken for dead",
         "_service/lease.py",
         "return self._is_in_time(now) and now - self._steady_since >= self._lease_sec",
         "return True",
-        "crash/test_outage.py",
+        "unit/test_steady.py",
     ),
     _mutant(
         "a process of this machine that lives is taken for ended",
