@@ -136,8 +136,9 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Leave nothing on the queue."""
         DBOS.cancel_workflows([one[2] for one in self.live])
-        for one in self.running:
-            self.floor.release(one[2])
+        for workflow_id in self.floor.standing():
+            self.floor.release(workflow_id)
+        DBOS.delete_queue(self.queue)
 
 
 @pytest.mark.rules("DQ-30", "DQ-31", "DQ-50", "EQ-50", "EQ-51", "EQ-56")
@@ -155,4 +156,4 @@ def test_a_queue_does_what_its_model_does(launch: Any) -> None:
 
     Machine.floor = floor
     launch(log_level="CRITICAL")
-    run_state_machine_as_test(Machine, settings=examples(8, stateful_step_count=12))
+    run_state_machine_as_test(Machine, settings=examples(5, stateful_step_count=10))
