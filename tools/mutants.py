@@ -404,7 +404,7 @@ STATUSES = (
         "store/test_guards.py::test_a_deletion_waits_for_who_writes_for_the_run",
     ),
     _mutant(
-        "a collection takes what was resumed meanwhile",
+        "a collection does not look again",
         "_store/retention.py",
         "    gone = unread(session, [Old(*row) for row in rows])\n",
         "    gone = [row[1] for row in rows]\n",
