@@ -531,7 +531,7 @@ QUEUES = (
         "_store/delays.py",
         "w.status = 'DELAYED' and w.delay_until_epoch_ms <= :now",
         "w.status = 'DELAYED' and w.delay_until_epoch_ms <= :now + 3600000",
-        "test_delays.py::test_a_delayed_workflow_runs_when_its_time_has_come",
+        "store/test_claims.py::test_due_delays_are_released_in_batches",
     ),
     _mutant(
         "a debounced row that is due keeps its id",
@@ -656,7 +656,7 @@ TRANSACTIONS = (
         "integrations/exactly_once.py",
         "            recorded = _of_value(place, value)\n            await _insert(place, session, step, recorded)\n",
         "            recorded = _of_value(place, value)\n",
-        "datasource/test_datasource.py::test_the_checkpoint_alone_is_enough",
+        "datasource/test_datasource.py::test_without_its_checkpoint_the_recorded_outcome_is_used",
     ),
     _mutant(
         "a transaction whose outcome is there commits again",
@@ -677,7 +677,7 @@ TRANSACTIONS = (
         "integrations/exactly_once.py",
         "    look = run.queue_name is not None\n",
         "    look = False\n",
-        "datasource/test_datasource.py::test_the_checkpoint_alone_is_enough",
+        "datasource/test_datasource.py::test_without_its_checkpoint_the_recorded_outcome_is_used",
     ),
 )
 

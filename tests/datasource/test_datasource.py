@@ -59,9 +59,11 @@ def test_the_outcome_is_committed_with_the_users_rows_and_shown_as_a_step(db: An
 def test_without_its_checkpoint_the_recorded_outcome_is_used(db: Any, create: Any, launch: Any, value: Any) -> None:
     shop = create()
     crash = [True]
+    ran: list[int] = []
 
     @shop.transaction
     def buy() -> Any:
+        ran.append(1)
         order(shop.sql_session(), "book")
         return value
 
@@ -79,7 +81,7 @@ def test_without_its_checkpoint_the_recorded_outcome_is_used(db: Any, create: An
     lose_checkpoint(db, "visit")
     crash.clear()
     assert again(db, "visit") == value
-    assert items(db) == ["book"]
+    assert (items(db), ran) == (["book"], [1])
     assert [row["function_name"] for row in step_rows(db, "visit")] == [buy.__qualname__]
 
 

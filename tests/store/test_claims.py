@@ -196,6 +196,7 @@ def test_partitions_are_found_by_seeking(opened):
 @pytest.mark.rules("ST-15", "EQ-71")
 def test_due_delays_are_released_in_batches(opened, db):
     db.execute("update {workflow_status} set delay_until_epoch_ms = created_at where status = 'DELAYED'")
+    assert opened.transact(lambda session: delays.release_due(session, SCOPE, 0, 7)) == []  # the first is due at 1
     released = opened.transact(lambda session: delays.release_due(session, SCOPE, 10_000, 7))
     assert len(released) == 7
     assert opened.read(lambda session: pulse.take(session, SCOPE, ["q8"], 10_000)).delay_in_ms < 0  # type: ignore[operator]
