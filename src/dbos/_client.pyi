@@ -975,8 +975,8 @@ class DBOSClient:
     def get_all_messages(self, workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
         """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
 
-        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
-        (bool).
+        Each is a dict with the keys `topic` (None for the default one), `message` (as it is stored, if it cannot be decoded
+        here), `created_at_epoch_ms` (int), `consumed` (bool).
 
             client.get_all_messages("order-17")
         """
@@ -984,8 +984,8 @@ class DBOSClient:
     async def get_all_messages_async(self, workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
         """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
 
-        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
-        (bool).
+        Each is a dict with the keys `topic` (None for the default one), `message` (as it is stored, if it cannot be decoded
+        here), `created_at_epoch_ms` (int), `consumed` (bool).
 
             client.get_all_messages("order-17")
         """

@@ -1646,8 +1646,8 @@ class DBOS:
     def get_all_messages(workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
         """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
 
-        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
-        (bool).
+        Each is a dict with the keys `topic` (None for the default one), `message` (as it is stored, if it cannot be decoded
+        here), `created_at_epoch_ms` (int), `consumed` (bool).
 
             DBOS.get_all_messages("order-17")
         """
@@ -1656,8 +1656,8 @@ class DBOS:
     async def get_all_messages_async(workflow_id: str, *, shard_key: str | None = None) -> list[dict[str, Any]]:
         """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
 
-        Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
-        (bool).
+        Each is a dict with the keys `topic` (None for the default one), `message` (as it is stored, if it cannot be decoded
+        here), `created_at_epoch_ms` (int), `consumed` (bool).
 
             DBOS.get_all_messages("order-17")
         """

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
+import wild
 from budget import examples
 from hypothesis import given
 from hypothesis import strategies as some
@@ -195,3 +196,41 @@ def test_a_name_works_or_is_refused_before_anything_is_written(launch: Any, db: 
             assert len(db.rows("select 1 from {workflow_status}")) == before
 
     holds()
+
+
+@pytest.mark.rules("ENC-21", "SER-31", "SER-40")
+def test_what_a_class_that_vanished_left_fails_alone(launch: Any, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    carrier = Carrier()
+
+    @DBOS.workflow()
+    def fail() -> None:
+        raise wild.Fleeting("error")
+
+    launch(log_level="CRITICAL")
+    native = WorkflowSerializationFormat.NATIVE
+    carrier.value = wild.Fleeting("value")
+    for place in PLACES[1:]:
+        carrier.put(place, place, native)
+    with SetWorkflowID("argument"):
+        waiting = DBOS.enqueue_workflow(QUEUE, carrier._take[native], carrier.value)
+    with SetWorkflowID("error"), pytest.raises(wild.Fleeting):
+        fail()
+    monkeypatch.delattr(wild, "Fleeting")
+    for place in ("output", "event", "stream"):
+        with pytest.raises(AttributeError, match="Fleeting"):
+            carrier.read(place, place)
+    with pytest.raises(AttributeError, match="Fleeting"):
+        DBOS.get_result("error")
+    DBOS.register_queue(QUEUE)
+    with pytest.raises(AttributeError, match="Fleeting"):
+        waiting.get_result()
+    assert DBOS.get_workflow_status("argument").status == "ERROR"
+    # Listings show what is stored.
+    assert isinstance(carrier.read("step", "step"), str)
+    assert isinstance(carrier.read("message", "message"), str)
+    listed = {row.workflow_id: row for row in DBOS.list_workflows()}
+    assert isinstance(listed["output"].output, str)
+    assert isinstance(listed["error"].error, str)
+    carrier.value = 1
+    carrier.put("after", "output", native)
+    assert carrier.read("after", "output") == 1

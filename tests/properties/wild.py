@@ -21,6 +21,14 @@ class Point:
     x: Any
 
 
+class Fleeting(Exception):  # noqa: N818
+    """Be there when it is stored, and not when it is read."""
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__(value)
+        self.value = value
+
+
 class Stubborn:
     """Refuse to be pickled."""
 

@@ -296,8 +296,8 @@ async def get_all_messages(
 ) -> list[dict[str, Any]]:
     """Return every message to a workflow, received or not, in the order of creation; [] if there are none.
 
-    Each is a dict with the keys `topic` (None for the default one), `message`, `created_at_epoch_ms` (int), `consumed`
-    (bool).
+    Each is a dict with the keys `topic` (None for the default one), `message` (as it is stored, if it cannot be decoded
+    here), `created_at_epoch_ms` (int), `consumed` (bool).
 
         DBOS.get_all_messages("order-17")
     """
@@ -308,7 +308,7 @@ async def get_all_messages(
         return [
             {
                 "topic": None if one.topic == NULL_TOPIC else one.topic,
-                "message": node.codec.loads(one.message, one.serialization),
+                "message": node.codec.peek(one.message, one.serialization),
                 "created_at_epoch_ms": one.created_at_ms,
                 "consumed": bool(one.consumed),
             }
