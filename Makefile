@@ -54,8 +54,8 @@ test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this
 torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
 	@$(BIN)/python tests/torture/herds.py $(DBOS_TORTURE_POSTGRES_URL)
-	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 8000
-	@$(BIN)/python tests/torture/kills.py $(DBOS_TORTURE_POSTGRES_URL) --floor 800
+	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 20000
+	@$(BIN)/python tests/torture/kills.py $(DBOS_TORTURE_POSTGRES_URL) --floor 1500
 	@DBOS_PROPERTY_EXAMPLES=1000 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) -o timeout=1200 tests/properties
 	@$(BIN)/python tests/torture/servers.py
 	@$(BIN)/python tests/torture/interleavings.py $(DBOS_TORTURE_POSTGRES_URL) --floor 18000
