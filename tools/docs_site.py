@@ -20,7 +20,15 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "src")]
 import reference  # noqa: E402  # found by the line above, in every environment
 
 # Pages of the tree outside docs/, and where the site has them.
-PAGES = ["README.md", "RELIABILITY.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "benchmarks/README.md"]
+PAGES = [
+    "README.md",
+    "RELIABILITY.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "benchmarks/README.md",
+]
 LINK = re.compile(r"(?P<text>\]\()(?P<target>[^)#:\s]+)(?P<anchor>#[^)\s]*)?\)")
 # Code is not searched for links.
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
