@@ -41,6 +41,21 @@ def test_destroy_does_not_wait_for_a_server_that_does_not_answer(
         assert destroyed
 
 
+@pytest.mark.rules("LIF-31")
+def test_destroy_works_while_the_interpreter_ends(launch: Any, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.12 starts no thread any more in what `atexit` calls."""
+    launch()
+    assert len(db.rows("select 1 from {executors}")) == 1
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    DBOS.destroy()
+    monkeypatch.undo()
+    assert db.rows("select 1 from {executors}") == []
+
+
 def test_a_connection_whose_server_vanished_is_given_up(postgres_server_url: str) -> None:
     names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 

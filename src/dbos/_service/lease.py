@@ -87,7 +87,11 @@ class Lease(Service):
                 logger.warning("Others will see that this process ends only when its lease runs out: %s", error)
 
         speaker = threading.Thread(target=say, name="dbos-lease-end", daemon=True)
-        speaker.start()
+        try:
+            speaker.start()
+        except RuntimeError:  # called as the interpreter ends, which starts no thread any more
+            say()
+            return
         speaker.join(SAY_SEC)
         if speaker.is_alive():
             logger.warning("The database does not answer: others will see that this process ends when its lease does")
