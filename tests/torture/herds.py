@@ -1,20 +1,22 @@
 """Suspend, kill and restart executors of two versions at once, while producers keep enqueueing.
 
-    python tests/torture/herds.py URL [--rounds N] [--seed N]
+    python tests/torture/herds.py [URL] [--rounds N] [--seed N]
 
-URL is of a Postgres server whose database `herd_torture` may be dropped and made again. Four processes, two of each
-version. In each of N rounds (40) some are suspended past their leases, or one is killed or ends, and another takes its
-place under the same executor id. Then all must come to an end: every workflow with its right outcome, in its own
-version, every step with one outcome that all executions of its workflow got, every law of the database kept. Ends with
-1 when a promise was broken, with 2, VOID, when fewer than N processes were suspended.
+URL is of a Postgres server whose database `herd_torture` may be dropped and made again; without it, SQLite only. Four
+processes, two of each version. In each of N rounds (30) some are suspended past their leases, or one is killed or ends,
+and another takes its place under the same executor id. Then all must come to an end: every workflow with its right
+outcome, in its own version, every step with one outcome that all executions of its workflow got, every law of the
+database kept. Ends with 1 when a promise was broken, with 2, VOID, when fewer than N processes were suspended.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -22,12 +24,16 @@ import threading
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations
-from dbos.testing import check_invariants
+TESTS = Path(__file__).parent.parent
+sys.path[:0] = [str(TESTS)]
+
+from application import fresh  # noqa: E402
+
+from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations  # noqa: E402
+from dbos.testing import check_invariants  # noqa: E402
 
 MEMBER = Path(__file__).with_name("member.py")
 DATABASE = "herd_torture"
@@ -49,6 +55,7 @@ class Herd:
         self.url = url
         self.ledger = directory / "ledger"
         self.done: Counter[str] = Counter()
+        self.broken: list[str] = []
         self.client = DBOSClient(system_database_url=url)
         self.client.register_queue(QUEUE, worker_concurrency=4, polling_interval_sec=0.2)
         self.members = {name: self._born(name) for name in MEMBERS}
@@ -106,8 +113,8 @@ class Herd:
             self._bury(member)
         self.client.destroy()
 
-    def broken(self) -> list[str]:
-        """Hold the ledger and the rows against one another."""
+    def check(self) -> None:
+        """Hold the ledger and the rows against one another, while everybody still lives."""
         broken = [str(violation) for violation in check_invariants(self.url, at_rest=True)]
         if left := self._count(UNFINISHED):
             broken.append(f"{left} workflows did not come to an end within {BOUND_SEC:g} s")
@@ -126,11 +133,16 @@ class Herd:
         if not broken and len(came) != 3 * programs:
             broken.append(f"{len(came)} steps of {programs} workflows came back")
         self.done["workflows"] = self._count("true")
-        return broken
+        self.broken = broken
 
     def _count(self, condition: str) -> int:
-        with psycopg.connect(self.url) as connection:
-            row = connection.execute(f"select count(*) from dbos.workflow_status where {condition}".encode()).fetchone()
+        query = f"select count(*) from {{}}workflow_status where {condition}"
+        if self.url.startswith("sqlite"):
+            with contextlib.closing(sqlite3.connect(self.url.partition("///")[2], timeout=60)) as file:
+                row = file.execute(query.format("")).fetchone()
+        else:
+            with psycopg.connect(self.url) as connection:
+                row = connection.execute(query.format("dbos.").encode()).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -162,34 +174,42 @@ class Herd:
             time.sleep(EVERY_SEC)
 
 
+def run(url: str, directory: Path, rounds: int, chance: random.Random) -> Herd:
+    """Do to a herd what is done in so many rounds."""
+    herd = Herd(url, directory)
+    try:
+        for _ in range(rounds):
+            chance.choices((herd.suspend, herd.kill, herd.relieve), (6, 1, 1))[0](chance)
+        herd.finish()
+        herd.check()
+    finally:
+        herd.close()
+    return herd
+
+
 def main() -> None:
     """Run the campaign."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("server", nargs="?")
+    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    chance, began = random.Random(given.seed), time.monotonic()
-    with psycopg.connect(given.server, autocommit=True) as connection:
-        connection.execute(f"drop database if exists {DATABASE} with (force)".encode())
-    url = urlunsplit(urlsplit(given.server)._replace(path=f"/{DATABASE}"))
-    run_dbos_database_migrations(url)
+    began = time.monotonic()
+    done: Counter[str] = Counter()
+    broken: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
-        herd = Herd(url, Path(directory))
-        try:
-            for _ in range(given.rounds):
-                chance.choices((herd.suspend, herd.kill, herd.relieve), (6, 1, 1))[0](chance)
-            herd.finish()
-            broken = herd.broken()
-        finally:
-            herd.close()
+        for url in fresh(given.server, Path(directory), DATABASE):
+            run_dbos_database_migrations(url)
+            herd = run(url, Path(tempfile.mkdtemp(dir=directory)), given.rounds, random.Random(given.seed))
+            done += herd.done
+            broken += herd.broken
     for line in broken:
         print("BROKEN", line)
-    print(f"seed {given.seed}: {dict(herd.done)} in {time.monotonic() - began:.0f} s")
+    print(f"seed {given.seed}: {dict(done)} in {time.monotonic() - began:.0f} s")
     print(f"{len(broken)} promises broken")
     if broken:
         sys.exit(1)
-    if herd.done["suspended"] < given.rounds:
+    if done["suspended"] < given.rounds:
         print(f"VOID: fewer than {given.rounds} processes were suspended")
         sys.exit(2)
 
