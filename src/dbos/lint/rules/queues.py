@@ -164,12 +164,12 @@ def _is_handled_elsewhere(program: Program) -> bool:
     """Whether the error is named where nothing catches it, as to an error handler of a web framework."""
     for module in program.modules.values():
         for body in [module.top, *module.bodies.values()] if REFUSAL in module.source else ():
-            if any(_named(one) == REFUSAL and not _is_of_a_handler(body, one) for one in body.walk.nodes):
+            if any(_last_name(one) == REFUSAL and not _is_of_a_handler(body, one) for one in body.walk.nodes):
                 return True
     return False
 
 
-def _named(node: ast.AST) -> str:
+def _last_name(node: ast.AST) -> str:
     """Return the last part of a name."""
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
@@ -197,12 +197,12 @@ def _is_caught(program: Program, body: Body, call: ast.Call, depth: int) -> bool
 
 
 def _caught(handler: ast.ExceptHandler) -> set[str]:
-    return {_named(one) for one in ast.walk(handler.type)} if handler.type else {"BaseException"}
+    return {_last_name(one) for one in ast.walk(handler.type)} if handler.type else {"BaseException"}
 
 
 def _suppressed(body: Body, opened: ast.expr) -> set[str]:
     if isinstance(opened, ast.Call) and body.meaning(opened.func) == "contextlib.suppress":
-        return {_named(one) for one in opened.args}
+        return {_last_name(one) for one in opened.args}
     return set()
 
 

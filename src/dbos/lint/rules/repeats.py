@@ -12,7 +12,7 @@ from ..values import Entries, entries, keyword, literal, named
 from .workflows import within
 
 TUNING = ("max_attempts", "interval_seconds", "backoff_rate", "should_retry")
-# Calls that send, pay or publish; of clients that are made, the ends of their methods' names.
+# Calls that send, publish, pay: doing them twice is seen outside.
 MAILS = ("smtplib.SMTP().send_message", "smtplib.SMTP().sendmail", "smtplib.SMTP_SSL().send_message",
          "smtplib.SMTP_SSL().sendmail", "twilio.rest.Client().messages.create",
          "boto3.client().send_email", "boto3.client().send_raw_email", "boto3.client().publish")  # fmt: skip
