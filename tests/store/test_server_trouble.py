@@ -34,10 +34,10 @@ def test_destroy_does_not_wait_for_a_server_that_does_not_answer(
         proxy.silence()
         destroying = threading.Thread(target=DBOS.destroy, daemon=True)
         destroying.start()
-        destroying.join(20)
+        destroying.join(60)
         destroyed = not destroying.is_alive()
         proxy.close()
-        destroying.join(20)
+        destroying.join(60)
         assert destroyed
 
 

@@ -129,7 +129,7 @@ class Herd:
                 if wanted in MEMBERS.values() and version != wanted:
                     broken.append(f"{step} was done by a process of {version}")
         broken += [f"{step} had {len(tokens)} outcomes" for step, tokens in came.items() if len(tokens) != 1]
-        programs = self._count("name = 'program'")
+        programs = self._count("name in ('program', 'program_async')")
         if not broken and len(came) != 3 * programs:
             broken.append(f"{len(came)} steps of {programs} workflows came back")
         self.done["workflows"] = self._count("true")
@@ -166,8 +166,8 @@ class Herd:
         for number, version in zip(self._numbers, itertools.cycle(("v1", "v2", None)), strict=False):
             if self._over.is_set():
                 return
-            key = f"{version or 'any'}.{number}"
-            options: EnqueueOptions = {"queue_name": QUEUE, "workflow_name": "program", "workflow_id": key}
+            key, name = f"{version or 'any'}.{number}", ("program", "program_async")[number % 2]
+            options: EnqueueOptions = {"queue_name": QUEUE, "workflow_name": name, "workflow_id": key}
             if version is not None:
                 options["app_version"] = version
             self.client.enqueue(options, key)

@@ -8,18 +8,21 @@ starts nothing of its own any more once it has read a line.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dbos import DBOS, SetWorkflowID
 from dbos.error import DBOSException
 
 url, executor_id, version, lease_sec, ledger = sys.argv[1:]
 HOLD_SEC = 0.05
-OWN_THREADS = 2
 file = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 over = threading.Event()
 
@@ -70,24 +73,73 @@ def child(step: str) -> str:
     return token
 
 
-def start_own(thread: int) -> None:
+@DBOS.step()
+async def work_async(step: str) -> str:
+    """Take a moment, on a loop."""
+    token = uuid.uuid4().hex
+    note("ran", step, token)
+    await asyncio.sleep(HOLD_SEC)
+    return token
+
+
+@DBOS.workflow()
+async def program_async(key: str) -> list[str]:
+    """Take two steps and start a child between them, on a loop."""
+    tokens = []
+    for name in ("first", "last"):
+        token = await work_async(f"{key}/{name}")
+        note("came", f"{key}/{name}", token)
+        tokens.append(token)
+        if name == "first":
+            tokens.append(await (await DBOS.start_workflow_async(child_async, f"{key}/child")).get_result())
+    return tokens
+
+
+@DBOS.workflow()
+async def child_async(step: str) -> str:
+    """Take one step, on a loop."""
+    token = await work_async(step)
+    note("came", step, token)
+    return token
+
+
+def own_keys(colour: str) -> Iterator[str]:
+    """Name one workflow after another, until it is over."""
+    for number in itertools.count():
+        if over.is_set():
+            return
+        yield f"{version}.{executor_id}.{os.getpid()}.{colour}.{number}"
+
+
+def start_own() -> None:
     """Start one workflow after another."""
-    number = 0
-    while not over.is_set():
-        key = f"{version}.{executor_id}.{os.getpid()}.{thread}.{number}"
-        try:
-            with SetWorkflowID(key):
-                program(key)
-        except DBOSException:
-            if not over.is_set():
-                raise
-        number += 1
+    for key in own_keys("blocking"):
+        with suppressed(), SetWorkflowID(key):
+            program(key)
+
+
+async def start_own_async() -> None:
+    """Start one workflow after another, on a loop."""
+    for key in own_keys("looping"):
+        with suppressed(), SetWorkflowID(key):
+            await program_async(key)
+
+
+@contextmanager
+def suppressed() -> Iterator[None]:
+    """Pass over what a workflow raises because this process ends."""
+    try:
+        yield
+    except (DBOSException, asyncio.CancelledError):
+        if not over.is_set():
+            raise
 
 
 def main() -> None:
     """Serve until the input ends."""
     DBOS.launch()
-    threads = [threading.Thread(target=start_own, args=(thread,), daemon=True) for thread in range(OWN_THREADS)]
+    starters = (start_own, lambda: asyncio.run(start_own_async()))
+    threads = [threading.Thread(target=starter, daemon=True) for starter in starters]
     for thread in threads:
         thread.start()
     print("ready", flush=True)

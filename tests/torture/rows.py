@@ -43,7 +43,7 @@ logger = logging.getLogger("campaign")
 
 DATABASE = "row_torture"
 QUEUE = "rows"
-BOUND_SEC = 30.0
+BOUND_SEC = 60.0
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 DRIVERS = ("psycopg", "sqlite3", "sqlalchemy")
 # A row that says so waits for somebody who knows what it means: another queue, version or application.
