@@ -282,7 +282,9 @@ def test_a_thread_that_is_ended_while_it_waits_for_others_leaves_their_records_t
     shared: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Ending:
-        def acquire(self, timeout: float) -> bool:
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            if not blocking:
+                return False
             monkeypatch.undo()
             raise KeyboardInterrupt
 

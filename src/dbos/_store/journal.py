@@ -182,9 +182,11 @@ class Journal:
                 return True
             if self._gathering:
                 return False
+            self._gathering = True  # said before counting: who appends from here on looks for it
+            self._gathered.acquire(blocking=False)  # what an earlier time left
             if not 0 < len(self._pending) < self._company:
+                self._gathering = False
                 return True
-            self._gathering = True
         try:
             self._gathered.acquire(timeout=min(GATHER_SEC, GATHER_SHARE * self._commit_sec))
         except BaseException:  # the thread is being ended: the writer must go on for those who rely on it
