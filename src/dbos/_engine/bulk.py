@@ -138,7 +138,7 @@ async def _settle(node: Runtime, io: Io, parent: Run | None, one: _Begun) -> Non
     if one.entry is None or one.start is None:
         return
     try:
-        verdict = await io.wait(one.entry)
+        verdict = one.entry.result() if one.entry.done else await io.wait(one.entry)
     except (DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError):
         verdict = _GONE
     if isinstance(verdict, Existing) and verdict.status == "":

@@ -117,17 +117,25 @@ async def enqueue_workflows(
     here = current() or Context()
     parent = running.parent_of(here)
     wanted: list[bulk.Wanted] = []
+    plain: tuple[Context, Queued] | None = None  # of all that have no options
     for call in calls:
         func, args, kwargs, own = _parts(call)
-        given = given_of({**(options or {}), **own})
-        context = _context_of(here, given) if given else here
-        enqueue = context.options.enqueue or EnqueueDefaults()
-        check(queue_name, enqueue)
-        check_shard_key(context.options.shard_key)
-        queued = Queued(queue_name, enqueue, given.get("application_name"))
+        if own or options:
+            context, queued = _queued(here, queue_name, given_of({**(options or {}), **own}))
+        else:
+            context, queued = plain = plain or _queued(here, queue_name, {})
         wanted.append(bulk.Wanted(target_of(func, args, kwargs), context, queued))
     ids = await bulk.begin_all(node, io, parent, wanted)
     return [handle(node, io, workflow_id) for workflow_id in ids]
+
+
+def _queued(here: Context, queue_name: str, given: Mapping[str, Any]) -> tuple[Context, Queued]:
+    """Return the context of a start with these options, and how it is queued; refuse what cannot be honoured."""
+    context = _context_of(here, given) if given else here
+    enqueue = context.options.enqueue or EnqueueDefaults()
+    check(queue_name, enqueue)
+    check_shard_key(context.options.shard_key)
+    return context, Queued(queue_name, enqueue, given.get("application_name"))
 
 
 def _parts(call: Call) -> tuple[Any, tuple[Any, ...], dict[str, Any], Mapping[str, Any]]:
