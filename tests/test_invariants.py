@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 from dbos.error import DBOSException
-from dbos.testing import Violation, check_invariants
+from dbos.testing import Violation, check_invariants, read_outcomes
 
 INCARNATION = "0123456789abcdef"
 ROWS = {
@@ -185,12 +185,45 @@ def test_a_queue_over_a_limit_is_told(rows):
 @pytest.mark.rules("RV-20")
 def test_at_rest_whoever_runs_must_be_alive(rows):
     assert {violation.workflow_id for violation in check_invariants(rows.url, at_rest=True)} == {"running"}
-    lease = {"incarnation": INCARNATION, "executor_id": "local", "application_version": "v1", "host": "h"}
-    times = {"started_at_epoch_ms": 1, "heartbeat_at_epoch_ms": 1, "expires_at_epoch_ms": 2**52}
-    insert(rows, "executors", **lease, boot_id="b", pid=1, process_started="p", draining=False, **times)
+    live_process(rows)
     assert check_invariants(rows.url, at_rest=True) == []
     rows.execute("update {executors} set expires_at_epoch_ms = 5")
     assert {violation.workflow_id for violation in check_invariants(rows.url, at_rest=True)} == {"running"}
+
+
+def live_process(db: Any) -> None:
+    """Insert the lease of a process that lives."""
+    lease = {"incarnation": INCARNATION, "executor_id": "local", "application_version": "v1", "host": "h"}
+    times = {"started_at_epoch_ms": 1, "heartbeat_at_epoch_ms": 1, "expires_at_epoch_ms": 2**52}
+    insert(db, "executors", **lease, boot_id="b", pid=1, process_started="p", draining=False, **times)
+
+
+@pytest.mark.rules("RV-20")
+def test_at_rest_nothing_that_was_put_back_waits_beside_a_live_process(rows):
+    live_process(rows)
+    workflow(
+        rows, "w", status="ENQUEUED", queue_name="_dbos_internal_queue", application_version="v1", updated_at=2**52
+    )
+    assert check_invariants(rows.url, at_rest=True) == []
+    rows.execute("update {workflow_status} set updated_at = 5 where workflow_uuid = 'w'")
+    found = "ENQUEUED since 5, and a process of its version is alive"
+    assert check_invariants(rows.url, at_rest=True) == [
+        Violation("at rest, nothing waits that a live process may run", "w", found)
+    ]
+    rows.execute("update {workflow_status} set application_version = 'nobody''s' where workflow_uuid = 'w'")
+    assert check_invariants(rows.url, at_rest=True) == []
+
+
+@pytest.mark.rules("EX-51")
+def test_an_outcome_that_changes_is_told(rows):
+    before = read_outcomes(rows.url)
+    assert set(before) == {"done", "failed"}
+    whole(rows, "done", "another")
+    assert check_invariants(rows.url, since=before) == []
+    rows.execute("update {workflow_output} set output = 'else' where workflow_uuid = 'done'")
+    rows.execute("update {workflow_status} set status = 'ENQUEUED', queue_name = 'q' where workflow_uuid = 'failed'")
+    told = {v.workflow_id: v.found for v in check_invariants(rows.url, since=before) if v.law == "an outcome stays"}
+    assert told == {"done": "was SUCCESS and is SUCCESS", "failed": "was ERROR and is none"}
 
 
 def test_what_an_application_leaves_behind_is_sound(launch, db):

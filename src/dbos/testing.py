@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from . import _lifecycle
 from ._dbos import DBOS
@@ -25,8 +25,11 @@ from ._model.config import DBOSConfig
 from ._model.status import ACTIVE, TERMINAL
 from ._store import faults, invariants, workflows
 from ._store.database import Session
-from ._store.invariants import Violation
+from ._store.invariants import Outcomes, Violation
 from ._store.opening import Opening, open_database
+from ._store.sql import Dialect
+
+T = TypeVar("T")
 
 When = Literal["before", "after"]
 SERVICE_THREADS = frozenset(f"dbos-{name}" for name in ("dispatcher", "lease", "scheduler", "sweeper", "upgrader"))
@@ -40,6 +43,7 @@ __all__ = [
     "crash_and_recover",
     "kill_at_commit",
     "manual_clock",
+    "read_outcomes",
     "reset",
     "run_recovered",
     "run_recovered_async",
@@ -270,23 +274,47 @@ def manual_clock(now: datetime) -> Iterator[ManualClock]:
 # --- what was left behind
 
 
-def check_invariants(url: str, *, schema: str = "dbos", at_rest: bool = False) -> list[Violation]:
+def check_invariants(
+    url: str, *, schema: str = "dbos", at_rest: bool = False, since: Outcomes | None = None
+) -> list[Violation]:
     """Check that a system database keeps its laws, and return the rows that break one: none, if all is well.
 
     The laws hold at every moment, whoever was killed or raced: whoever runs has a token and nobody else, an outcome is
     of the kind its status says, a deduplication id has one holder, a message is consumed once, a stream has no gap,
     nothing outlives its workflow, registered queues keep their limits ... With `at_rest`, where nobody has just died or
-    is just starting, whoever runs must also belong to a live process. All is read in one transaction, table by table:
-    on a large database this takes a while, and blocks nobody.
+    is just starting, whoever runs must also belong to a live process, and what was put back to be run must not wait for
+    longer than 10 s beside one. With `since`, what `read_outcomes` read before, outcomes must be what they were. All is
+    read in one transaction, table by table: on a large database this takes a while, and blocks nobody.
 
     What an application is entitled to do may look like a violation: lowering a queue's limit while more runs, rewinding
-    a workflow that had written beyond the end of a stream, importing one that is running elsewhere.
+    a workflow that had written beyond the end of a stream, or had ended; importing one that is running elsewhere.
 
     Raises SQLAlchemy's `OperationalError` when the server cannot be reached, `DBOSException` when there is no such file
     or it has no such tables.
 
         assert check_invariants("sqlite:///shop.sqlite") == []
     """
+
+    def check(session: Session, dialect: Dialect) -> list[Violation]:
+        found = invariants.check(session, dialect, at_rest=at_rest)
+        return found + invariants.changed(session, since or {})
+
+    return _look(url, schema, check)
+
+
+def read_outcomes(url: str, *, schema: str = "dbos") -> Outcomes:
+    """Read how all workflows have ended so far, for `check_invariants(url, since=...)`: none may change.
+
+    Raises what `check_invariants` raises.
+
+        before = read_outcomes("sqlite:///shop.sqlite")
+        assert check_invariants("sqlite:///shop.sqlite", since=before) == []
+    """
+    return _look(url, schema, lambda session, _: invariants.outcomes(session))
+
+
+def _look(url: str, schema: str, work: Callable[[Session, Dialect], T]) -> T:
+    """Read from one state of a database that may be anybody's."""
     database = open_database(
         Opening(
             url=url,
@@ -305,6 +333,6 @@ def check_invariants(url: str, *, schema: str = "dbos", at_rest: bool = False) -
         retry=False,
     )
     try:
-        return database.snapshot(lambda session: invariants.check(session, database.dialect, at_rest=at_rest))
+        return database.snapshot(lambda session: work(session, database.dialect))
     finally:
         database.close()

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .._model.queue import QueueSettings, Rate
+from .._model.queue import INTERNAL_QUEUE, QueueSettings, Rate
 from .._model.status import ACTIVE, TERMINAL, WorkflowStatusString
-from . import leases, queues
+from . import leases, queues, workflows
 from .database import Session
 from .deletion import BELONGINGS
 from .leases import INCARNATION_LENGTH
@@ -219,6 +219,47 @@ select w.workflow_uuid, 'PENDING, and no live process has the token ' || coalesc
                     where e.incarnation = substr(w.owner_xid, 1, {INCARNATION_LENGTH})
                       and e.expires_at_epoch_ms > {{now_ms}})
 """
+# Every process serves the internal queue, which has no limits; what other queues wait for, the database does not know.
+PICKED_UP = "at rest, nothing waits that a live process may run"
+WAITS_MS = 10_000
+_LEFT_WAITING = f"""
+select w.workflow_uuid, 'ENQUEUED since ' || w.updated_at || ', and a process of its version is alive'
+  from {{workflow_status}} w
+ where w.status = 'ENQUEUED' and w.queue_name = '{INTERNAL_QUEUE}' and w.updated_at < {{now_ms}} - {WAITS_MS}
+   and exists (select 1
+                 from {{executors}} e
+                where e.application_version = w.application_version and not e.draining
+                  and (e.application_name = w.application_name or w.application_name is null)
+                  and e.expires_at_epoch_ms > {{now_ms}})
+"""
+LASTING = "an outcome stays"
+Outcomes = dict[str, tuple[str, str | None, str | None]]
+
+
+def outcomes(session: Session) -> Outcomes:
+    """Read what workflows have ended with, as it is stored: status, output and error by id."""
+    rows = session.rows(
+        """
+        select w.workflow_uuid, w.status, coalesce(o.output, w.output), coalesce(o.error, w.error)
+          from {workflow_status} w
+          left join {workflow_output} o on o.workflow_uuid = w.workflow_uuid
+         where w.status in ('SUCCESS', 'ERROR')
+        """
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+def changed(session: Session, since: Outcomes) -> list[Violation]:
+    """Return which outcomes are others than they were; what was deleted has none."""
+    now = outcomes(session)
+    gone = set(since) - workflows.existing(session, list(since))
+    return [
+        Violation(
+            LASTING, workflow_id, f"was {before[0]} and is {now[workflow_id][0] if workflow_id in now else 'none'}"
+        )
+        for workflow_id, before in since.items()
+        if workflow_id not in gone and now.get(workflow_id) != before
+    ]
 
 
 def check(session: Session, dialect: Dialect, *, at_rest: bool) -> list[Violation]:
@@ -230,6 +271,7 @@ def check(session: Session, dialect: Dialect, *, at_rest: bool) -> list[Violatio
         found += [Violation(LIMITS, settings.name, what) for what in _over(session, settings.effective)]
     if at_rest and leases.are_there(session, dialect):
         found += [Violation(LIVE_OWNER, *row) for row in _some(session, _LIVE_OWNER)]
+        found += [Violation(PICKED_UP, *row) for row in _some(session, _LEFT_WAITING)]
     return found
 
 
