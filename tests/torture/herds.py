@@ -33,7 +33,7 @@ sys.path[:0] = [str(TESTS)]
 from application import fresh  # noqa: E402
 
 from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations  # noqa: E402
-from dbos.testing import check_invariants  # noqa: E402
+from dbos.testing import check_invariants, read_outcomes  # noqa: E402
 
 MEMBER = Path(__file__).with_name("member.py")
 DATABASE = "herd_torture"
@@ -59,6 +59,7 @@ class Herd:
         self.client = DBOSClient(system_database_url=url)
         self.client.register_queue(QUEUE, worker_concurrency=4, polling_interval_sec=0.2)
         self.members = {name: self._born(name) for name in MEMBERS}
+        self.outcomes = read_outcomes(url)
         self._over = threading.Event()
         self._numbers = itertools.count()
         self._producers = [threading.Thread(target=self._produce, daemon=True) for _ in range(PRODUCERS)]
@@ -92,6 +93,7 @@ class Herd:
 
     def finish(self) -> None:
         """Let everything come to an end."""
+        self.outcomes = read_outcomes(self.url)
         self._over.set()
         for producer in self._producers:
             producer.join(BOUND_SEC)
@@ -115,7 +117,7 @@ class Herd:
 
     def check(self) -> None:
         """Hold the ledger and the rows against one another, while everybody still lives."""
-        broken = [str(violation) for violation in check_invariants(self.url, at_rest=True)]
+        broken = [str(violation) for violation in check_invariants(self.url, at_rest=True, since=self.outcomes)]
         if left := self._count(UNFINISHED):
             broken.append(f"{left} workflows did not come to an end within {BOUND_SEC:g} s")
         if failed := self._count("status not in ('SUCCESS', 'PENDING', 'ENQUEUED')"):
