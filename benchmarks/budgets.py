@@ -79,3 +79,39 @@ HEADLINES = {
     "recovery_all_done": "10,000 interrupted workflows recovered",
     "rss_per_waiting_async_workflow": "memory of a waiting workflow",
 }
+
+# What docs/concepts/performance.md shows of ours: by the name of a table, its heading and its rows.
+FIGURES = {
+    "costs": (
+        "",
+        {
+            "sync_per_step": "a step in a workflow of many, called from a thread",
+            "async_per_step": "the same, awaited",
+            "sync_wf_0_steps": "a workflow without steps, called",
+            "import_net": "`import dbos`",
+            "start_to_first_result": "process start to first result",
+        },
+    ),
+    "rates": (
+        "workflows of two steps, per second",
+        {
+            "start_wf_2steps_threads_1": "one thread",
+            "start_wf_2steps_threads_10": "10 threads",
+            "start_wf_2steps_threads_100": "100 threads",
+            "async_wf_2steps_gather_1": "one task",
+            "async_wf_2steps_gather_10": "10 tasks",
+            "async_wf_2steps_gather_100": "100 tasks",
+            "async_wf_2steps_gather_1000": "1,000 tasks",
+        },
+    ),
+    "others": (
+        "",
+        {
+            "get_result_other_process_p50": "another process learns a result, after",
+            "get_event_after_set_p50": "whoever waits learns an event, after",
+            "stream_live_p50": "who reads a stream learns a value, after",
+            "recovery_all_done": "10,000 interrupted async workflows are done, after",
+            "rss_per_waiting_async_workflow": "memory of an async workflow that waits",
+        },
+    ),
+}

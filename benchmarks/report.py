@@ -112,6 +112,22 @@ def headlines(lines: Sequence[Line]) -> str:
     return "\n".join(map(row, rows))
 
 
+def figures(lines: Sequence[Line], heading: str, metrics: dict[str, str]) -> str:
+    """Write a table of what ours came to, in the words of `metrics`: times and sizes with their unit, rates without."""
+    measured = {(line.metric, line.db): line for line in lines if line.ours is not None}
+    rows: list[Sequence[str]] = [(heading, "SQLite", "Postgres"), ("---", "---:", "---:")]
+    for metric, words in metrics.items():
+        found = [measured.get((metric, db)) for db in ("sqlite", "postgres")]
+        rows.append((words, *("-" if line is None else amount(line) for line in found)))
+    return "\n".join(map(row, rows))
+
+
+def amount(line: Line) -> str:
+    """Write what ours came to."""
+    unit = "" if line.unit in RATES else line.unit.partition("/")[0].replace("us", "µs")
+    return f"{number(line.ours)} {unit}".strip()
+
+
 def row(cells: Sequence[str]) -> str:
     """Write a row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"

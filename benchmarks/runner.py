@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from report import Line, compare, headlines, report, write
+from budgets import FIGURES
+from report import Line, compare, figures, headlines, report, write
 
 HERE = Path(__file__).resolve().parent
 CASES = (
@@ -157,6 +158,8 @@ def main() -> None:
         return
     write(HERE / "README.md", "results", text)
     write(HERE.parent / "README.md", "comparison", headlines(lines))
+    for name, (heading, metrics) in FIGURES.items():
+        write(HERE.parent / "docs" / "concepts" / "performance.md", name, figures(lines, heading, metrics))
 
 
 if __name__ == "__main__":

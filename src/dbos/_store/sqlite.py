@@ -68,14 +68,16 @@ class SqliteDatabase(Database):
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
         self._seen_version = -1
-        self._news = False
+        self._news = self._asked = False
 
     def look(self) -> bool:
         """Tell whether another connection than the writer has committed since the last look.
 
         The writer itself is asked: its own commits are no news, those of other processes, clients and engines are.
         """
-        if self._write_lock.acquire(blocking=False):  # while it writes, it notices by itself
+        if not self._write_lock.acquire(blocking=False):
+            self._asked = True
+        else:
             try:
                 self._notice(self._open_writer())
             except (sqlite3.Error, ConnectionLost):
@@ -131,7 +133,9 @@ class SqliteDatabase(Database):
                 writer.execute("begin immediate")
                 try:
                     self._make_room()
-                    self._notice(writer)
+                    if self._asked:  # by somebody who found it writing
+                        self._asked = False
+                        self._notice(writer)
                     result = work(writer)
                     writer.execute("commit")
                 except BaseException:
