@@ -76,7 +76,7 @@ HEADLINES = {
     "async_wf_2steps_gather_100": "workflows of two steps, 100 tasks",
     "async_wf_2steps_gather_1000": "workflows of two steps, 1,000 tasks",
     "get_result_other_process_p50": "a result reaches another process",
-    "recovery_all_done": "10,000 interrupted workflows recovered",
+    "recovery_all_done": "thousands of interrupted workflows recovered",
     "rss_per_waiting_async_workflow": "memory of a waiting workflow",
 }
 
@@ -110,7 +110,7 @@ FIGURES = {
             "get_result_other_process_p50": "another process learns a result, after",
             "get_event_after_set_p50": "whoever waits learns an event, after",
             "stream_live_p50": "who reads a stream learns a value, after",
-            "recovery_all_done": "10,000 interrupted async workflows are done, after",
+            "recovery_all_done": "interrupted async workflows (10,000 at full scale) are done, after",
             "rss_per_waiting_async_workflow": "memory of an async workflow that waits",
         },
     ),
