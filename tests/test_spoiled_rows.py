@@ -70,7 +70,7 @@ def test_a_lease_with_an_impossible_process_does_not_stop_the_sweeper(launch, db
     assert not says(records, "The sweeper failed")
 
 
-@pytest.mark.rules("MGT-52", "CON-13")
+@pytest.mark.rules("MGT-52", "CON-13b")
 @pytest.mark.parametrize("has_result", [True, False])
 def test_a_recovered_parent_whose_child_was_deleted_does_not_wait_for_it(launch, db, has_result):
     """It gets what it has recorded of the child, else learns that there is none."""
