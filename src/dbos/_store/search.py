@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .database import Session
+from .database import Row, Session
 
 COLUMNS = (
     "workflow_uuid",
@@ -109,9 +109,9 @@ _KNOWN = frozenset({*_IN_FLIGHT, *_FAILED, "DELAYED", "SUCCESS"})
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A workflow row as a list shows it; payloads still encoded."""
+    """A workflow row as a list shows it: the values of `COLUMNS`; payloads still encoded."""
 
-    columns: dict[str, Any]
+    columns: Row
     attributes: str | None
     inputs: str | None
     output: str | None
@@ -139,7 +139,7 @@ def workflows(session: Session, wanted: Filter) -> list[Listed]:
         offset=wanted.offset or 0,
     )
     size = len(COLUMNS)
-    return [Listed(dict(zip(COLUMNS, row[:size], strict=True)), *row[size:]) for row in rows]
+    return [Listed(row[:size], *row[size:]) for row in rows]
 
 
 def conditions(wanted: Filter) -> list[str]:

