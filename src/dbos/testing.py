@@ -315,23 +315,7 @@ def read_outcomes(url: str, *, schema: str = "dbos") -> Outcomes:
 
 def _look(url: str, schema: str, work: Callable[[Session, Dialect], T]) -> T:
     """Read from one state of a database that may be anybody's."""
-    database = open_database(
-        Opening(
-            url=url,
-            engine=None,
-            schema=schema,
-            pool_size=1,
-            pool_timeout_sec=10.0,
-            connect_timeout=10,
-            application_name=None,
-            idle_transaction_timeout_ms=None,
-            observe_timeout_ms=None,
-            listen_notify=False,
-        ),
-        migrate=False,
-        verify=False,
-        retry=False,
-    )
+    database = open_database(Opening(url, schema=schema, pool_size=1), migrate=False, verify=False, retry=False)
     try:
         return database.snapshot(lambda session: work(session, database.dialect))
     finally:

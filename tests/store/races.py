@@ -183,22 +183,7 @@ COLUMNS = {
 
 def opened(url: str) -> Database:
     """Open a migrated database."""
-    return open_database(
-        Opening(
-            url=url,
-            engine=None,
-            schema="dbos",
-            pool_size=5,
-            pool_timeout_sec=10.0,
-            connect_timeout=10,
-            application_name=None,
-            idle_transaction_timeout_ms=None,
-            observe_timeout_ms=None,
-            listen_notify=False,
-        ),
-        migrate=False,
-        verify=False,
-    )
+    return open_database(Opening(url), migrate=False, verify=False)
 
 
 class Side:

@@ -44,21 +44,7 @@ EVERYTHING: dict[str, Any] = {
 @pytest.fixture
 def opened(db: Any) -> Iterator[Database]:
     """The test's database, opened by the store, with many rows that no statistics know of."""
-    database = open_database(
-        Opening(
-            url=db.url,
-            engine=None,
-            schema="dbos",
-            pool_size=5,
-            pool_timeout_sec=10.0,
-            connect_timeout=10,
-            application_name=None,
-            idle_transaction_timeout_ms=None,
-            observe_timeout_ms=None,
-            listen_notify=False,
-        ),
-        migrate=False,
-    )
+    database = open_database(Opening(db.url), migrate=False)
     numbers = (
         f"generate_series(1, {ROWS}) as n(value)"
         if db.dialect == "postgres"

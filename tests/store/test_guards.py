@@ -38,9 +38,7 @@ WAITING = (
 @pytest.fixture
 def opened(db: Any) -> Iterator[Database]:
     """The test's database, opened by the store."""
-    database = open_database(
-        Opening(db.url, None, "dbos", 5, 10.0, 10, None, None, None, listen_notify=False), migrate=False
-    )
+    database = open_database(Opening(db.url), migrate=False)
     yield database
     database.close()
 

@@ -32,19 +32,7 @@ BOUND_SEC = 20.0
 def database(db: Any) -> Iterator[Database]:
     DBOS.migrate(db.url)
     opened = open_database(
-        Opening(
-            url=db.url,
-            engine=None,
-            schema="dbos",
-            pool_size=5,
-            pool_timeout_sec=5.0,
-            connect_timeout=5,
-            application_name="test",
-            idle_transaction_timeout_ms=None,
-            observe_timeout_ms=None,
-            listen_notify=False,
-        ),
-        migrate=False,
+        Opening(db.url, pool_timeout_sec=5.0, connect_timeout=5, application_name="test"), migrate=False
     )
     yield opened
     opened.close()

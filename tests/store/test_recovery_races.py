@@ -28,9 +28,7 @@ WAITING = (
 def opened(postgres_pool: Any) -> Iterator[tuple[Database, Any]]:
     """A Postgres database, opened by the store, and beside it."""
     with postgres_pool.database() as db:
-        database = open_database(
-            Opening(db.url, None, "dbos", 5, 10.0, 10, None, None, None, listen_notify=False), migrate=False
-        )
+        database = open_database(Opening(db.url), migrate=False)
         yield database, db
         database.close()
 

@@ -31,6 +31,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
 from application import fresh  # noqa: E402
+from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations  # noqa: E402
 from dbos.testing import check_invariants, read_outcomes  # noqa: E402
@@ -205,15 +206,7 @@ def main() -> None:
             herd = run(url, Path(tempfile.mkdtemp(dir=directory)), given.rounds, random.Random(given.seed))
             done += herd.done
             broken += herd.broken
-    for line in broken:
-        print("BROKEN", line)
-    print(f"seed {given.seed}: {dict(done)} in {time.monotonic() - began:.0f} s")
-    print(f"{len(broken)} promises broken")
-    if broken:
-        sys.exit(1)
-    if done["suspended"] < given.rounds:
-        print(f"VOID: fewer than {given.rounds} processes were suspended")
-        sys.exit(2)
+    conclude(given.seed, done, "acts", began, broken, fewer(done["suspended"], given.rounds, "suspensions"))
 
 
 if __name__ == "__main__":

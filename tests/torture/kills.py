@@ -34,6 +34,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
 from application import Application, fresh  # noqa: E402
+from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOS, DBOSClient, run_dbos_database_migrations, testing  # noqa: E402
 
@@ -211,15 +212,7 @@ def main() -> None:
                 matrix = run(url, directory, colour, seed=given.seed, share=given.share, scenarios=given.scenario)
                 kills += matrix.kills
                 broken += matrix.broken
-    for line in broken:
-        print("BROKEN", line)
-    print(f"seed {given.seed}: {kills.total()} kills in {time.monotonic() - began:.0f} s: {dict(kills)}")
-    print(f"{len(broken)} promises broken")
-    if broken:
-        sys.exit(1)
-    if kills.total() < given.floor:
-        print(f"VOID: fewer than {given.floor} kills")
-        sys.exit(2)
+    conclude(given.seed, kills, "kills", began, broken, fewer(kills.total(), given.floor, "kills"))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
 from databases import Database  # noqa: E402
+from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOS, DBOSClient, SetWorkflowID, run_dbos_database_migrations  # noqa: E402
 from dbos.cli.cli import app  # noqa: E402
@@ -427,13 +428,9 @@ def main() -> None:
             )
             spoiled += campaign.spoiled
             broken += [f"{db.dialect}: {line}" for line in campaign.broken]
-    print(f"seed {given.seed}: {spoiled.total()} values spoiled in {time.monotonic() - began:.0f} s: {dict(spoiled)}")
-    print(f"{len(broken)} promises broken")
-    if broken:
-        sys.exit(1)
-    if spoiled.total() < given.floor:
-        print(f"VOID: fewer than {given.floor} values were spoiled")
-        sys.exit(2)
+    conclude(
+        given.seed, spoiled, "spoiled values", began, broken, fewer(spoiled.total(), given.floor, "spoiled values")
+    )
 
 
 def databases(server: str | None, directory: Path) -> Iterator[Database]:

@@ -31,6 +31,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 from injector import prompt_retries  # noqa: E402
 from postgres import PostgresServer  # noqa: E402
 from proxy import Proxy  # noqa: E402
+from verdict import conclude  # noqa: E402
 from workload import Workload  # noqa: E402
 
 from dbos import DBOS, run_dbos_database_migrations  # noqa: E402
@@ -295,16 +296,9 @@ def main() -> None:
         proxy.close()
         postgres.remove()
     struck = server.struck + way.struck
-    for line in broken:
-        print("BROKEN", line)
-    print(f"seed {given.seed}: {struck.total()} faults in {time.monotonic() - began:.0f} s: {dict(struck)}")
-    print(f"{len(broken)} promises broken")
-    if broken:
-        sys.exit(1)
     missing = [name for name in (*server.faults, *way.faults) if rounds(name) and not struck[name]]
-    if missing:
-        print(f"VOID: {', '.join(missing)} did not strike")
-        sys.exit(2)
+    void = f"{', '.join(missing)} did not strike" if missing else ""
+    conclude(given.seed, struck, "faults", began, broken, void)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 
 from application import Application, fresh  # noqa: E402
 from injector import FAULTS, Fault, Injector, installed  # noqa: E402
+from verdict import conclude, fewer  # noqa: E402
 
 from dbos.error import DBOSException  # noqa: E402
 
@@ -109,15 +110,7 @@ def main() -> None:
                 campaign = run(url, colour, seed=given.seed, share=given.share, scenarios=given.scenario)
                 fired += campaign.fired
                 broken += campaign.broken
-    for line in broken:
-        print("BROKEN", line)
-    print(f"seed {given.seed}: {fired.total()} faults fired in {time.monotonic() - began:.0f} s: {dict(fired)}")
-    print(f"{len(broken)} promises broken")
-    if broken:
-        sys.exit(1)
-    if fired.total() < given.floor:
-        print(f"VOID: fewer than {given.floor} faults fired")
-        sys.exit(2)
+    conclude(given.seed, fired, "faults", began, broken, fewer(fired.total(), given.floor, "faults"))
 
 
 if __name__ == "__main__":

@@ -26,15 +26,15 @@ class Opening:
     """What is needed to open a system database; `engine` is a user's SQLAlchemy engine, if given."""
 
     url: str | None
-    engine: Any
-    schema: str
-    pool_size: int
-    pool_timeout_sec: float
-    connect_timeout: int
-    application_name: str | None
-    idle_transaction_timeout_ms: int | None
-    observe_timeout_ms: int | None
-    listen_notify: bool
+    engine: Any = None
+    schema: str = "dbos"
+    pool_size: int = 5
+    pool_timeout_sec: float = 10.0
+    connect_timeout: int = 10
+    application_name: str | None = None
+    idle_transaction_timeout_ms: int | None = None
+    observe_timeout_ms: int | None = None
+    listen_notify: bool = False
     own_tables: bool = True
 
 

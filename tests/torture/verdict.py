@@ -1,0 +1,28 @@
+"""How a campaign ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+
+
+def conclude(seed: int, done: Counter[str], what: str, began: float, broken: list[str], void: str = "") -> None:
+    """Say what was done and broken, and end with 1 when a promise was broken, with 2 when too little was done (`void`).
+
+    `began` is on the monotonic clock.
+    """
+    for line in broken:
+        print("BROKEN", line)
+    print(f"seed {seed}: {done.total()} {what} in {time.monotonic() - began:.0f} s: {dict(done)}")
+    print(f"{len(broken)} promises broken")
+    if broken:
+        sys.exit(1)
+    if void:
+        print(f"VOID: {void}")
+        sys.exit(2)
+
+
+def fewer(done: int, floor: int, what: str) -> str:
+    """Say that a campaign did less than its floor, if it did."""
+    return f"fewer than {floor} {what}" if done < floor else ""
