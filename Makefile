@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # More than there are cores: half of a test's time goes by waiting for a database or a process.
 WORKERS ?= 4
 PYTEST_ARGS ?=
+TORTURE_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-ecosystem torture mutations check docs rules bench stubs parity format coverage clean
@@ -51,19 +52,8 @@ test-ecosystem: $(VENV)/.dev ## Run packages built on dbos, from PyPI, over this
 	@$(BIN)/python tests/ecosystem/environments.py
 	@$(BIN)/python -m pytest -n $(WORKERS) tests/ecosystem $(PYTEST_ARGS)
 
-torture: $(VENV)/.dev ## Kill, suspend, stream and wait at full scale (DBOS_TORTURE_POSTGRES_URL)
-	@$(BIN)/python tests/torture/leases.py $(DBOS_TORTURE_POSTGRES_URL)
-	@$(BIN)/python tests/torture/herds.py $(DBOS_TORTURE_POSTGRES_URL)
-	@$(BIN)/python tests/torture/statements.py $(DBOS_TORTURE_POSTGRES_URL) --floor 20000
-	@$(BIN)/python tests/torture/kills.py $(DBOS_TORTURE_POSTGRES_URL) --floor 1500
-	@DBOS_PROPERTY_EXAMPLES=1000 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) -o timeout=1200 tests/properties
-	@$(BIN)/python tests/torture/servers.py
-	@$(BIN)/python tests/torture/interleavings.py $(DBOS_TORTURE_POSTGRES_URL) --floor 18000
-	@$(BIN)/python tests/torture/rows.py $(DBOS_TORTURE_POSTGRES_URL) --floor 1200
-	@$(BIN)/python tests/torture/limits.py $(DBOS_TORTURE_POSTGRES_URL)
-	@$(BIN)/python tests/torture/talking.py $(DBOS_TORTURE_POSTGRES_URL)
-	@DBOS_CRASH_ROUNDS=100 DBOS_TEST_POSTGRES_URL=$(DBOS_TORTURE_POSTGRES_URL) $(BIN)/python -m pytest -q -n $(WORKERS) tests/crash/test_transactions.py $(wildcard tests/crash/test_*_matrix.py)
-	@$(BIN)/python tests/torture/ticks.py $(DBOS_TORTURE_POSTGRES_URL)
+torture: $(VENV)/.dev ## Run every fault campaign at full scale (DBOS_TORTURE_POSTGRES_URL, TORTURE_ARGS=--seed 2)
+	@$(BIN)/python tests/torture/series.py $(DBOS_TORTURE_POSTGRES_URL) $(TORTURE_ARGS)
 
 mutations: $(VENV)/.dev ## Remove one guard after another and see that the tests notice
 	@$(BIN)/python tools/mutations.py

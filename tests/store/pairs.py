@@ -33,6 +33,11 @@ def cases() -> list[Case]:
     return [(state, *pair) for pair in pairs for state in STATES]
 
 
+def named(case: Case) -> str:
+    """Name the pair of a case."""
+    return f"{case[1]} / {case[2]}"
+
+
 class Campaign:
     """A database on which pairs of operations are performed in every order."""
 
@@ -119,7 +124,7 @@ class Campaign:
 
     def _check(self, case: Case, order: str, outcome: Outcome, allowed: set[Outcome]) -> None:
         state, first, second = case
-        self.played[f"{first} / {second}"] += 1
+        self.played[named(case)] += 1
         label = f"{state}: A {first}, B {second}, {order}"
         if not _is_like_one(outcome, allowed, piecewise=not PIECEWISE.isdisjoint(case)):
             said = "\n    or ".join(" | ".join(one) for one in sorted(allowed))
@@ -131,7 +136,7 @@ class Campaign:
                 self.broken.append(f"{label}: {violation}")
 
     def _deadlocks_of(self, case: Case) -> _Deadlocks:
-        return _Deadlocks(self.deadlocks, f"{case[1]} / {case[2]}")
+        return _Deadlocks(self.deadlocks, named(case))
 
 
 def _is_like_one(outcome: Outcome, allowed: set[Outcome], *, piecewise: bool) -> bool:

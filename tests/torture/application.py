@@ -8,14 +8,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 from face import Face, drive
 from scenarios import Program, configure
 
@@ -135,12 +132,3 @@ class Application:
     def note_break(self, label: str, what: str) -> None:
         """Note that a promise was broken."""
         self.broken.append(f"{label}: {what}")
-
-
-def fresh(server: str | None, directory: Path, name: str) -> Iterator[str]:
-    """Give the URL of an empty database of each kind there is a server for."""
-    yield f"sqlite:///{directory / name}.sqlite"
-    if server is not None:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"drop database if exists {name} with (force)".encode())
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

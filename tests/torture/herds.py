@@ -30,7 +30,7 @@ import psycopg
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
-from application import fresh  # noqa: E402
+from grounds import fresh  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations  # noqa: E402

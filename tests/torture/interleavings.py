@@ -6,7 +6,8 @@ URL is of a Postgres server whose database `interleaving_torture` may be dropped
 only. On Postgres each transaction is also held open after each of its statements while the other operation goes on.
 What is left must be what one of the two serial orders leaves, and sound.
 
-Prints what differs; ends with 1 when something did, and with 2, VOID, when fewer orders than `--floor` were performed.
+Prints what differs; ends with 1 when something did, and with 2, VOID, when a pair was left out, or
+fewer orders than `--floor` were performed.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ import logging
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 
-from application import fresh  # noqa: E402
-from pairs import campaign, cases  # noqa: E402
+from grounds import fresh  # noqa: E402
+from pairs import campaign, cases, named  # noqa: E402
+from verdict import conclude, fewer  # noqa: E402
 
 from dbos import run_dbos_database_migrations  # noqa: E402
 
@@ -37,31 +40,22 @@ def main() -> None:
     parser.add_argument("--floor", type=int, default=1)
     given = parser.parse_args()
     logging.getLogger("dbos").propagate = False  # deadlocks are counted
+    began = time.monotonic()
+    wanted = [case for case in cases() if not given.operation or not {*given.operation}.isdisjoint(case)]
+    done: Counter[str] = Counter(orders=0, pairs=0, deadlocks=0)
     broken: list[str] = []
-    played = 0
+    left_out: set[str] = set()
     with tempfile.TemporaryDirectory() as directory:
         for url in fresh(given.server, Path(directory), DATABASE):
-            began = time.monotonic()
             run_dbos_database_migrations(url)
             with campaign(url) as one:
-                wanted = [case for case in cases() if (not given.operation or not {*given.operation}.isdisjoint(case))]
                 for case in wanted:
                     one.run(case)
-            played += one.played.total()
+            done += Counter(orders=one.played.total(), pairs=len(one.played), deadlocks=one.deadlocks.total())
+            left_out |= {named(case) for case in wanted} - set(one.played)
             broken += one.broken
-            print(
-                f"{url.partition(':')[0]}: {len(one.played)} pairs, {len(wanted)} cases, {one.played.total()} orders "
-                f"in {time.monotonic() - began:.0f} s; deadlocks resolved: {dict(one.deadlocks)}",
-                flush=True,
-            )
-    for line in broken:
-        print("BROKEN", line)
-    print(f"{played} orders performed, {len(broken)} of them broken")
-    if broken:
-        sys.exit(1)
-    if played < given.floor:
-        print(f"VOID: fewer than {given.floor} orders were performed")
-        sys.exit(2)
+    void = f"no order of {', '.join(sorted(left_out))}" if left_out else ""
+    conclude(0, done, "acts", began, broken, void or fewer(done["orders"], given.floor, "orders"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """SIGKILL a process before, inside and after the n-th commit of every verb, for n = 1, 2, 3 ... until it survives.
 
-    python tests/torture/kills.py [URL] [--seed N] [--share 1.0] [--scenario NAME ...] [--floor N]
+    python tests/torture/kills.py [URL] [--seed N] [--share 1.0] [--scenario NAME ...] [--side NAME] [--floor N]
 
-URL is of a Postgres server whose database `kill_torture` may be dropped and made again; without it, SQLite only.
+URL is of a Postgres server whose databases `kill_torture_*` may be dropped and made again; without it, SQLite only.
+A side is a database and a colour, as `postgres-looping`; all four by default.
 `inside` is a random moment within 2 ms of the commit's begin. The next process launches on what the dead one left, goes
 through the verb again under the same key, and sees that the result is the same, that everything ended, and that no step
 ran again whose record the dead one had committed. Then it dies in its turn.
@@ -33,7 +34,8 @@ from pathlib import Path
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
-from application import Application, fresh  # noqa: E402
+from application import Application  # noqa: E402
+from grounds import SIDES, sides  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOS, DBOSClient, run_dbos_database_migrations, testing  # noqa: E402
@@ -200,6 +202,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--scenario", action="append")
+    parser.add_argument("--side", choices=SIDES)
     parser.add_argument("--floor", type=int, default=1)
     given = parser.parse_args()
     began = time.monotonic()
@@ -207,11 +210,10 @@ def main() -> None:
     broken: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        for url in fresh(given.server, directory, DATABASE):
-            for colour in ("blocking", "looping"):
-                matrix = run(url, directory, colour, seed=given.seed, share=given.share, scenarios=given.scenario)
-                kills += matrix.kills
-                broken += matrix.broken
+        for url, colour in sides(given.server, directory, DATABASE, given.side):
+            matrix = run(url, directory, colour, seed=given.seed, share=given.share, scenarios=given.scenario)
+            kills += matrix.kills
+            broken += matrix.broken
     conclude(given.seed, kills, "kills", began, broken, fewer(kills.total(), given.floor, "kills"))
 
 

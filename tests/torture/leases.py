@@ -1,13 +1,14 @@
 """Kill and suspend processes at full scale, and say how long it took until others had done their work.
 
-    python tests/torture/leases.py URL [ROUNDS]
+    python tests/torture/leases.py URL [--rounds N]
 
-URL is of a Postgres server whose database `lease_torture` may be dropped and made again. ROUNDS (50) is how often a
-process is suspended past its lease. Fails at the first broken promise.
+URL is of a Postgres server whose database `lease_torture` may be dropped and made again. A process is suspended past
+its lease N times (50). Fails at the first broken promise.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -18,12 +19,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from dbos import run_dbos_database_migrations
-from dbos.testing import check_invariants
+sys.path.append(str(Path(__file__).parent))
+from grounds import dropped  # noqa: E402
+from verdict import conclude  # noqa: E402
+
+from dbos import run_dbos_database_migrations  # noqa: E402
+from dbos.testing import check_invariants  # noqa: E402
 
 WORKER = Path(__file__).parent.parent / "crash" / "worker.py"
 DATABASE = "lease_torture"
@@ -33,9 +37,7 @@ class Scene:
     """A fresh database, a ledger, and the workers on them."""
 
     def __init__(self, server: str) -> None:
-        self.url = urlunsplit(urlsplit(server)._replace(path=f"/{DATABASE}"))
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"drop database if exists {DATABASE} with (force)".encode())
+        self.url = dropped(server, DATABASE)
         run_dbos_database_migrations(self.url)
         self.connection = psycopg.connect(self.url, autocommit=True)
         self.ledger = Path(tempfile.mkdtemp()) / "ledger"
@@ -150,9 +152,19 @@ def restarted(server: str) -> None:
     assert seconds < 5
 
 
+def main() -> None:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("server")
+    parser.add_argument("--rounds", type=int, default=50)
+    given = parser.parse_args()
+    began = time.monotonic()
+    restarted(given.server)
+    killed(given.server, hidden=False)
+    killed(given.server, hidden=True)
+    suspended(given.server, given.rounds)
+    conclude(0, Counter(killed=3, suspended=given.rounds), "acts", began, [])
+
+
 if __name__ == "__main__":
-    server_url = sys.argv[1]
-    restarted(server_url)
-    killed(server_url, hidden=False)
-    killed(server_url, hidden=True)
-    suspended(server_url, int(sys.argv[2]) if len(sys.argv) > 2 else 50)
+    main()

@@ -1,6 +1,6 @@
 """Drain 20,000 workflows under every kind of limit, while processes are killed or suspended, and read the gauge.
 
-    python tests/torture/limits.py [URL] [COUNT] [SEED]
+    python tests/torture/limits.py [URL] [--count N] [--seed N]
 
 URL is of a Postgres server whose database `limits_torture` may be dropped and made again; without it, SQLite only.
 Three processes serve; one is killed every 3 seconds in the first round, suspended past its lease in the second. Fails
@@ -9,21 +9,24 @@ when a limit was exceeded, a workflow lost, or a step recorded twice.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import random
 import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
 sys.path.append(str(Path(__file__).parent.parent / "crash"))
 from gauge import read  # noqa: E402
+from grounds import dropped  # noqa: E402
 from herd import Herd  # noqa: E402
+from verdict import conclude  # noqa: E402
 
 from dbos import run_dbos_database_migrations  # noqa: E402
 from dbos.testing import check_invariants  # noqa: E402
@@ -39,9 +42,7 @@ Count = Callable[[str], int]
 
 def postgres(server: str) -> tuple[str, Count]:
     """Make a fresh database; return its URL and how to count there."""
-    url = urlunsplit(urlsplit(server)._replace(path=f"/{DATABASE}"))
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"drop database if exists {DATABASE} with (force)".encode())
+    url = dropped(server, DATABASE)
 
     def count(query: str) -> int:
         with psycopg.connect(url, options="-c search_path=dbos") as connection:
@@ -63,8 +64,8 @@ def sqlite(directory: Path) -> tuple[str, Count]:
     return f"sqlite:///{path}", count
 
 
-def drained(url: str, count: Count, directory: Path, how: str, many: int, seed: int) -> None:
-    """Drain once, killing or suspending meanwhile, and check."""
+def drained(url: str, count: Count, directory: Path, how: str, many: int, seed: int) -> int:
+    """Drain once, killing or suspending meanwhile, and check; return how often that was done."""
     run_dbos_database_migrations(url)
     chance = random.Random(seed)
     herd = Herd(url, directory, LEASE_SEC[how])
@@ -100,17 +101,26 @@ def drained(url: str, count: Count, directory: Path, how: str, many: int, seed: 
     assert not violations, "\n".join(map(str, violations))
     assert len(reading.executions) == many, "workflows were lost"
     assert count("select count(*) from operation_outputs where function_name like '%work'") == many
+    return incidents
 
 
 def main() -> None:
     """Torture both databases in both ways."""
-    server, many, seed = (sys.argv[1:] + ["", "20000", "1"][len(sys.argv) - 1 :])[:3]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("server", nargs="?")
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    began = time.monotonic()
+    done: Counter[str] = Counter()
     for how in ("killed", "suspended"):
-        for kind in ("sqlite", "postgres") if server else ("sqlite",):
+        for kind in ("sqlite", "postgres") if given.server else ("sqlite",):
             with tempfile.TemporaryDirectory() as name:
                 directory = Path(name)
-                url, count = sqlite(directory) if kind == "sqlite" else postgres(server)
-                drained(url, count, directory, how, int(many), int(seed))
+                url, count = sqlite(directory) if kind == "sqlite" else postgres(given.server)
+                done[how] += drained(url, count, directory, how, given.count, given.seed)
+                done["workflows"] += given.count
+    conclude(given.seed, done, "acts", began, [])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from click.testing import CliRunner
@@ -35,6 +34,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
 from databases import Database  # noqa: E402
+from grounds import dropped  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOS, DBOSClient, SetWorkflowID, run_dbos_database_migrations  # noqa: E402
@@ -443,9 +443,7 @@ def databases(server: str | None, directory: Path) -> Iterator[Database]:
     connection.close()
     if server is None:
         return
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"drop database if exists {DATABASE} with (force)".encode())
-    url = urlunsplit(urlsplit(server)._replace(path=f"/{DATABASE}"))
+    url = dropped(server, DATABASE)
     run_dbos_database_migrations(url)
     with psycopg.connect(url, autocommit=True, row_factory=dict_row, prepare_threshold=None) as other:
         yield Database(url, "postgres", other)

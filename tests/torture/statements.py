@@ -1,8 +1,9 @@
 """Fail the n-th statement or commit of every verb, for n = 1, 2, 3 ... until the verb passes untouched.
 
-    python tests/torture/statements.py [URL] [--seed N] [--share 1.0] [--scenario NAME ...]
+    python tests/torture/statements.py [URL] [--seed N] [--share 1.0] [--scenario NAME ...] [--side NAME]
 
-URL is of a Postgres server whose database `statement_torture` may be dropped and made again; without it, SQLite only.
+URL is of a Postgres server whose databases `statement_torture_*` may be dropped and made again; without it, SQLite
+only. A side is a database and a colour, as `postgres-looping`; all four by default.
 Every kind of failure strikes once and three times in a row, in both colours.
 Prints what fired and what it broke; ends with 1 when a promise was broken, and with 2, VOID, when
 fewer faults fired than the campaign is meant to inject (`--floor`).
@@ -24,7 +25,8 @@ from pathlib import Path
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 
-from application import Application, fresh  # noqa: E402
+from application import Application  # noqa: E402
+from grounds import SIDES, sides  # noqa: E402
 from injector import FAULTS, Fault, Injector, installed  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
@@ -98,6 +100,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--scenario", action="append")
+    parser.add_argument("--side", choices=SIDES)
     parser.add_argument("--floor", type=int, default=1)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
@@ -105,11 +108,10 @@ def main() -> None:
     fired: Counter[str] = Counter()
     broken: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
-        for url in fresh(given.server, Path(directory), DATABASE):
-            for colour in ("blocking", "looping"):
-                campaign = run(url, colour, seed=given.seed, share=given.share, scenarios=given.scenario)
-                fired += campaign.fired
-                broken += campaign.broken
+        for url, colour in sides(given.server, Path(directory), DATABASE, given.side):
+            campaign = run(url, colour, seed=given.seed, share=given.share, scenarios=given.scenario)
+            fired += campaign.fired
+            broken += campaign.broken
     conclude(given.seed, fired, "faults", began, broken, fewer(fired.total(), given.floor, "faults"))
 
 

@@ -17,14 +17,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from dbos import DBOS, SetWorkflowID, WorkflowHandle
-from dbos.testing import check_invariants
+sys.path.append(str(Path(__file__).parent))
+from grounds import dropped  # noqa: E402
+from verdict import conclude  # noqa: E402
+
+from dbos import DBOS, SetWorkflowID, WorkflowHandle  # noqa: E402
+from dbos.testing import check_invariants  # noqa: E402
 
 DATABASE = "talking_torture"
 SENDERS, SENDING_THREADS = 2, 4
@@ -257,20 +262,11 @@ CASES: dict[str, tuple[Callable[[str, int], None], int]] = {
 }
 
 
-def emptied(server: str) -> str:
-    """Make the database of a full run anew on a Postgres server; return its URL."""
-    import psycopg
-
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"drop database if exists {DATABASE} with (force)".encode())
-        connection.execute(f"create database {DATABASE}".encode())
-    return urlunsplit(urlsplit(server)._replace(path=f"/{DATABASE}"))
-
-
 def main() -> None:
     url, *rest = sys.argv[1:]
+    began = time.monotonic()
     if not rest and url.startswith("postgresql"):
-        url = emptied(url)
+        url = dropped(url, DATABASE)
     if rest and rest[0] in ROLES:
         launch(url, f"{rest[0]}-{rest[2]}")
         ROLES[rest[0]](int(rest[1]), int(rest[2]))
@@ -281,6 +277,8 @@ def main() -> None:
             run(url, int(rest[1]) if len(rest) > 1 else size)
             assert check_invariants(url) == []
     DBOS.destroy()
+    if not rest:
+        conclude(0, Counter({name: size for name, (_, size) in CASES.items()}), "operations", began, [])
 
 
 if __name__ == "__main__":

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
+
+# Where the series that a campaign is part of wants to be told, in JSON, what was done.
+TOLD_IN = "DBOS_TORTURE_VERDICT"
 
 
 def conclude(seed: int, done: Counter[str], what: str, began: float, broken: list[str], void: str = "") -> None:
@@ -16,6 +22,8 @@ def conclude(seed: int, done: Counter[str], what: str, began: float, broken: lis
         print("BROKEN", line)
     print(f"seed {seed}: {done.total()} {what} in {time.monotonic() - began:.0f} s: {dict(done)}")
     print(f"{len(broken)} promises broken")
+    if told_in := os.environ.get(TOLD_IN):
+        Path(told_in).write_text(json.dumps({"seed": seed, "done": done, "broken": len(broken)}))
     if broken:
         sys.exit(1)
     if void:
