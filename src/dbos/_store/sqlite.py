@@ -129,22 +129,24 @@ class SqliteDatabase(Database):
         """Run `work` on the writer, inside one immediate transaction."""
         with self._write_lock:
             try:
-                writer = self._open_writer()
-                writer.execute("begin immediate")
-                try:
-                    self._make_room()
-                    if self._asked:  # by somebody who found it writing
-                        self._asked = False
-                        self._notice(writer)
-                    result = work(writer)
-                    writer.execute("commit")
-                except BaseException:
-                    if writer.in_transaction:
-                        writer.execute("rollback")
-                    raise
+                return _legibly(self._open_writer(), lambda writer: self._write(writer, work))
             except sqlite3.OperationalError as error:
                 raise _lost(error) from error
-            return result
+
+    def _write(self, writer: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        writer.execute("begin immediate")
+        try:
+            self._make_room()
+            if self._asked:  # by somebody who found it writing
+                self._asked = False
+                self._notice(writer)
+            result = work(writer)
+            writer.execute("commit")
+        except BaseException:
+            if writer.in_transaction:
+                writer.execute("rollback")
+            raise
+        return result
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -177,7 +179,7 @@ class SqliteDatabase(Database):
             reader = self._readers.pop() if self._readers else None
         try:
             reader = reader or self.open()
-            return work(SqliteSession(reader, self.dialect))
+            return _legibly(reader, lambda reader: work(SqliteSession(reader, self.dialect)))
         except sqlite3.OperationalError as error:
             raise _lost(error) from error
         finally:
@@ -350,8 +352,39 @@ _REFUSALS = (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.IntegrityError, 
 
 def _adapted(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return json.dumps(value)
+        return json.dumps(value, default=Illegible)
     return value
+
+
+class Illegible(str):
+    """What is readable of a text that is no UTF-8: it cannot be the name of anything."""
+
+    __slots__ = ()
+
+    def __new__(cls, value: bytes) -> Illegible:
+        """Show what is none by its codes."""
+        return super().__new__(cls, value.decode(errors="backslashreplace"))
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return Illegible(value)
+
+
+def _legibly(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run `work`; once more if it met a text that is no UTF-8, whose row must not hold up those read with it."""
+    try:
+        return work(connection)
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("Could not decode to UTF-8"):
+            raise
+    usual, connection.text_factory = connection.text_factory, _text  # slower, so only now
+    try:
+        return work(connection)
+    finally:
+        connection.text_factory = usual
 
 
 def _lost(error: sqlite3.OperationalError) -> Exception:
