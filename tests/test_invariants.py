@@ -58,7 +58,7 @@ def whole(db: Any, kind: str, workflow_id: str) -> None:
     elif kind == "failed":
         insert(db, "workflow_output", workflow_uuid=workflow_id, error="e")
     elif kind == "running":
-        insert(db, "operation_outputs", workflow_uuid=workflow_id, function_id=1, function_name="recv", output="m")
+        insert(db, "operation_outputs", workflow_uuid=workflow_id, function_id=1, function_name="DBOS.recv", output="m")
         message = {"destination_uuid": workflow_id, "message": "m", "consumed": True, "consumed_by_function_id": 1}
         insert(db, "notifications", message_uuid=workflow_id, **message)
         insert(db, "workflow_events", workflow_uuid=workflow_id, key="e", value="v")
@@ -94,6 +94,7 @@ BROKEN: list[tuple[str, str, str]] = [
     ("an outcome is of the kind its status says", "failed", SET + "status = 'SUCCESS'"),
     ("a deduplication id has one live holder", "done", SET + "deduplication_id = 'kept', queue_name = 'q'"),
     ("a deduplication id has one live holder", "waiting", SET + "is_debounced = true"),
+    ("a run of a schedule is named for it", "done", SET + "schedule_name = 'nightly'"),
     ("whatever was forked says so", "done", SET + "was_forked_from = false"),
     ("what is to run has its inputs", "running", "delete from {workflow_input}"),
     ("an outcome is of the kind its status says", "done", "delete from {workflow_output}"),
@@ -141,12 +142,61 @@ def test_rows_that_nobody_may_write_are_told(rows):
     insert(rows, "operation_outputs", workflow_uuid="running", function_id=-1)
     assert about(rows, "running") == {"a step has a number and one outcome"}
     rows.execute("delete from {operation_outputs} where function_id < 0")
+    insert(rows, "operation_outputs", workflow_uuid="running", function_id=2, function_name="DBOS.sleep")
+    assert check_invariants(rows.url) == []
+    rows.execute("update {operation_outputs} set function_name = 'charge' where function_id = 2")
+    assert about(rows, "running") == {"a step has a number and one outcome"}
+    rows.execute("delete from {operation_outputs} where function_id = 2")
     for table in ("operation_outputs", "workflow_input", "workflow_output"):
         insert(rows, table, workflow_uuid="gone", **({"function_id": 1} if table == "operation_outputs" else {}))
         assert about(rows, "gone") == {"what belongs to a workflow goes with it"}
         rows.execute(f"delete from {{{table}}} where workflow_uuid = 'gone'")
     workflow(rows, "", status="ENQUEUED", queue_name="q")
     assert about(rows, "") == {"a row has an id and a known status"}
+
+
+NUMBERED: list[tuple[str, list[tuple[int, str, str | None]], str | None]] = [
+    ("whole", [(1, "a", None), (2, "b", None)], None),
+    ("waited", [(1, "DBOS.recv", None), (3, "DBOS.getEvent", None), (5, "a", None)], None),
+    ("call-refused", [(1, "child", "in use"), (3, "a", None)], None),
+    ("first-lost", [(2, "a", None)], "step 2 follows none"),
+    ("lost", [(1, "a", None), (3, "b", None)], "step 3 follows step 1"),
+    ("lost-after-a-wait", [(1, "DBOS.recv", None), (4, "b", None)], "step 4 follows step 1"),
+    ("lost-after-a-sleep", [(1, "DBOS.recv", None), (2, "DBOS.sleep", None), (4, "b", None)], "step 4 follows step 2"),
+]
+
+
+@pytest.mark.rules("OP-1")
+def test_a_number_that_no_step_has_is_told_where_none_may_miss(db):
+    for workflow_id, steps, _ in NUMBERED:
+        workflow(db, workflow_id, **ROWS["done"])
+        insert(db, "workflow_output", workflow_uuid=workflow_id, output="o")
+        for number, name, error in steps:
+            step = {"function_id": number, "function_name": name, "error": error}
+            insert(db, "operation_outputs", workflow_uuid=workflow_id, **step)
+    assert check_invariants(db.url) == []
+    told = {(violation.workflow_id, violation.found) for violation in check_invariants(db.url, dense=True)}
+    assert told == {(workflow_id, found) for workflow_id, _, found in NUMBERED if found is not None}
+    db.execute("update {workflow_status} set status = 'CANCELLED'")
+    db.execute("delete from {workflow_output}")
+    assert check_invariants(db.url, dense=True) == []
+
+
+@pytest.mark.rules("SD-24")
+def test_a_time_of_a_schedule_that_ran_twice_is_told(db):
+    def tick(workflow_id: str, created_at: int = 1) -> None:
+        row = {"status": "ENQUEUED", "queue_name": "q", "schedule_name": "nightly"}
+        workflow(db, workflow_id, created_at=created_at, **row)
+
+    tick("sched-nightly-2025-01-01T00:00:00+00:00")
+    tick("sched-nightly-2025-01-02T00:00:00+00:00")
+    tick("sched-nightly-2025-01-01T01:00:00+01:00")  # its zone was changed, and the night filled up
+    tick("sched-nightly-trigger-2025-01-01T00:00:00+00:00")
+    assert check_invariants(db.url) == []
+    again = "sched-nightly-2025-01-01T00:00:00.000+00:00"
+    tick(again, created_at=2)
+    found = "its time is that of sched-nightly-2025-01-01T00:00:00+00:00"
+    assert check_invariants(db.url) == [Violation("a time of a schedule has one run", again, found)]
 
 
 @pytest.mark.rules("ST-12")
@@ -270,6 +320,7 @@ def test_what_an_application_leaves_behind_is_sound(launch, db):
     DBOS.cancel_workflow("later")
     DBOS.rewind_workflow("w-child", start_step=2)
     assert DBOS.retrieve_workflow("w-child").get_result() is not None
+    assert check_invariants(db.url, at_rest=True, dense=True) == []
     DBOS.delete_workflow("w")
     assert check_invariants(db.url, at_rest=True) == []
     with DBOSClient(system_database_url=db.url) as client:

@@ -71,7 +71,7 @@ class Application:
         self._configure()
         DBOS.launch()
         self.settle(f"{self.colour}: after a restart", "")
-        for violation in check_invariants(self._url, at_rest=True):
+        for violation in check_invariants(self._url, at_rest=True, dense=True):
             self.note_break(f"{self.colour}: after a restart", str(violation))
 
     async def _stop(self, **options: Any) -> None:

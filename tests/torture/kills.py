@@ -139,7 +139,7 @@ class Matrix:
         """Launch, and see that nothing of what the dead process did was lost or done twice."""
         recorded = self._recorded(died.key) if died is not None else set()
         self.ledger.write_text("")
-        left = testing.check_invariants(self.url)
+        left = testing.check_invariants(self.url, dense=True)
         application = Application(self.url, self.colour, self._note)
         if died is None:
             return application

@@ -261,7 +261,7 @@ def run(
             logger.info("%d of %d, %s: all done after %.1f s", number + 1, len(order), name, seconds)
         load.end(BOUND_SEC)
         logger.info("%d calls ended", len(load.results))
-        return [*load.broken(), *map(str, check_invariants(url))]
+        return [*load.broken(), *map(str, check_invariants(url, dense=True))]
 
 
 def main() -> None:

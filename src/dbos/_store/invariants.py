@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
 
 from .._model.queue import INTERNAL_QUEUE, QueueSettings, Rate
 from .._model.status import ACTIVE, TERMINAL, WorkflowStatusString
@@ -40,6 +42,8 @@ def _words(statuses: frozenset[str]) -> str:
 
 _ACTIVE, _TERMINAL = _words(ACTIVE), _words(TERMINAL)
 _KNOWN = _words(frozenset(status.value for status in WorkflowStatusString))
+# Steps that draw two numbers, the second for a deadline that is recorded only where somebody waits for it (MSG-27).
+_WAITS = "('DBOS.recv', 'DBOS.getEvent')"
 
 
 def _rows(condition: str, found: str) -> str:
@@ -144,6 +148,22 @@ LAWS: dict[str, tuple[str, ...]] = {
           from {operation_outputs} s
          where s.output is not null and s.error is not null
         """,
+        # Only its deadline may have the second number of a wait, whatever runs beside it.
+        f"""
+        select s.workflow_uuid, s.function_name || ' has steps ' || s.function_id || ' and ' || n.function_id
+               || ', and that is ' || n.function_name
+          from {{operation_outputs}} s
+          join {{operation_outputs}} n on n.workflow_uuid = s.workflow_uuid and n.function_id = s.function_id + 1
+         where s.function_name in {_WAITS} and n.function_name <> 'DBOS.sleep'
+        """,
+    ),
+    # SD-24, SD-30, SD-43
+    "a run of a schedule is named for it": (
+        _rows(
+            "w.schedule_name is not null and w.forked_from is null"
+            " and substr(w.workflow_uuid, 1, length(w.schedule_name) + 7) <> 'sched-' || w.schedule_name || '-'",
+            "'is of schedule ' || w.schedule_name",
+        ),
     ),
     # MSG-24: the mark and the step commit together. Rewinding deletes what was consumed by the steps it deletes.
     "a message is consumed once, by a step that says so": (
@@ -232,6 +252,24 @@ select w.workflow_uuid, 'ENQUEUED since ' || w.updated_at || ', and a process of
                   and (e.application_name = w.application_name or w.application_name is null)
                   and e.expires_at_epoch_ms > {{now_ms}})
 """
+# OP-1. Only who wrote the program knows that every number it drew was used: a cancelled task, a step reserved and not
+# run, a value that is refused leave a gap that is nobody's fault. A call of a child that fails, and in a task a fork,
+# had drawn the number of what would have followed.
+DENSE = "steps are numbered without a gap"
+_GAPS = f"""
+select s.workflow_uuid, 'step ' || s.function_id || ' follows ' || coalesce('step ' || s.before, 'none')
+  from (select o.workflow_uuid, o.function_id,
+               lag(o.function_id) over w as before, lag(o.function_name) over w as name, lag(o.error) over w as error
+          from {{operation_outputs}} o
+        window w as (partition by o.workflow_uuid order by o.function_id)) s
+  join {{workflow_status}} w on w.workflow_uuid = s.workflow_uuid
+ where w.status = 'SUCCESS'
+   and s.function_id - coalesce(s.before, 0) > case when s.name in {_WAITS} or s.error is not null then 2 else 1 end
+"""
+# SD-24. One id a time keeps it from running twice, as long as everybody writes the time alike. The same moment under
+# another offset is another run: the schedule's time zone was changed. What `last_fired_at` says proves nothing: its
+# run may be deleted, and a later time be backfilled.
+ONCE = "a time of a schedule has one run"
 LASTING = "an outcome stays"
 Outcomes = dict[str, tuple[str, str | None, str | None]]
 
@@ -262,13 +300,16 @@ def changed(session: Session, since: Outcomes) -> list[Violation]:
     ]
 
 
-def check(session: Session, dialect: Dialect, *, at_rest: bool) -> list[Violation]:
+def check(session: Session, dialect: Dialect, *, at_rest: bool, dense: bool) -> list[Violation]:
     """Return what breaks a law; to be run on one state of the database."""
     found = [
         Violation(law, *row) for law, queries in LAWS.items() for query in queries for row in _some(session, query)
     ]
     for settings in queues.listed(session, None):
         found += [Violation(LIMITS, settings.name, what) for what in _over(session, settings.effective)]
+    found += islice(_repeated(session), MOST_FINDINGS)
+    if dense:
+        found += [Violation(DENSE, *row) for row in _some(session, _GAPS)]
     if at_rest and leases.are_there(session, dialect):
         found += [Violation(LIVE_OWNER, *row) for row in _some(session, _LIVE_OWNER)]
         found += [Violation(PICKED_UP, *row) for row in _some(session, _LEFT_WAITING)]
@@ -277,6 +318,26 @@ def check(session: Session, dialect: Dialect, *, at_rest: bool) -> list[Violatio
 
 def _some(session: Session, query: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in session.rows(f"{query} limit :most", most=MOST_FINDINGS)]
+
+
+def _repeated(session: Session) -> Iterator[Violation]:
+    """Find runs of a schedule for a time that has another run."""
+    seen: dict[tuple[str, datetime, timedelta | None], str] = {}
+    for schedule_name, workflow_id in session.rows(
+        """
+        select w.schedule_name, w.workflow_uuid
+          from {workflow_status} w
+         where w.schedule_name is not null and w.forked_from is null
+         order by w.created_at, w.workflow_uuid
+        """
+    ):
+        try:
+            moment = datetime.fromisoformat(workflow_id[len(f"sched-{schedule_name}-") :])
+        except ValueError:
+            continue  # triggered, not fired
+        first = seen.setdefault((schedule_name, moment, moment.utcoffset()), workflow_id)
+        if first != workflow_id:
+            yield Violation(ONCE, workflow_id, f"its time is that of {first}")
 
 
 def _over(session: Session, settings: QueueSettings) -> Iterator[str]:
