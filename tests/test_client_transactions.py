@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -68,6 +69,17 @@ def test_messages_of_one_transaction_arrive_in_order(app, client, engine):
     other = client.enqueue(OPTIONS, 6)
     client.send_bulk([SendMessage(other.workflow_id, n, "topic", key) for n, key in enumerate(keys)])
     assert other.get_result() == list(range(6))
+
+
+@pytest.mark.rules("MSG-21", "CLT-48")
+@pytest.mark.parametrize("key", ["key", None])
+def test_messages_of_savepoints_arrive_in_order(app, client, engine, key):
+    with engine.begin() as connection:
+        there = client.enqueue_in_transaction(connection, OPTIONS, 5)
+        for number in range(5):
+            with connection.begin_nested() if number % 3 else nullcontext():
+                client.send_in_transaction(connection, there.workflow_id, number, "topic", key and f"{key}-{number}")
+    assert there.get_result() == list(range(5))
 
 
 @pytest.mark.rules("CLT-39", "CLT-42", "CLT-47", "FT-6")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from .._error import DBOSException
 from .database import BadRecord, Kind, Row
 from .messages import Message
 from .sql import Dialect, column_types, field_values, rows_json
 
-_last_sent: WeakKeyDictionary[Any, Message] = WeakKeyDictionary()  # by SQLAlchemy's transactions
+# By SQLAlchemy's transactions: the message sent last, and the transaction or savepoint it was sent in.
+_last_sent: WeakKeyDictionary[Any, tuple[Message, ReferenceType[Any]]] = WeakKeyDictionary()
 
 
 class BorrowedSession:
@@ -47,13 +49,25 @@ class BorrowedSession:
 
     @property
     def last_sent(self) -> Message | None:
-        """The message that this transaction sent last, whoever borrowed it then."""
+        """The message that this transaction sent last, whoever borrowed it then.
+
+        Postgres numbers savepoints as it does transactions, and messages go by that: what does not follow in the same
+        one counts as a millisecond younger.
+        """
         transaction = self._connection.get_transaction()
-        return None if transaction is None else _last_sent.get(transaction)
+        sent = None if transaction is None else _last_sent.get(transaction)
+        if sent is None:
+            return None
+        message, place = sent
+        return replace(message, shift_ms=message.shift_ms + (place() is not self._innermost))
 
     @last_sent.setter
     def last_sent(self, message: Message) -> None:
-        _last_sent[self._connection.get_transaction()] = message
+        _last_sent[self._connection.get_transaction()] = message, ref(self._innermost)
+
+    @property
+    def _innermost(self) -> Any:
+        return self._connection.get_nested_transaction() or self._connection.get_transaction()
 
     def try_lock(self, name: str) -> bool:
         """Refuse: nothing in a caller's transaction takes such a lock."""

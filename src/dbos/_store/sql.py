@@ -22,7 +22,8 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {in_flight:w}       that `w` is queued or running: SQLite uses the index of those only when told in its own words
     {age:w}             what orders rows of `w` created in the same millisecond, as far as the database knows
     {is_table:name}     whether there is a table whose qualified name is the parameter `name`
-    {sent:n}            the same of the messages `n`: our own message ids sort by age, other ones only by place
+    {sent:n}            the same of the messages `n`: by the transactions that sent them; of one transaction, our own
+                        message ids sort by age, other ones only by place
     {elements:r.list}   the JSON array `r.list` as rows of `m`, in order
     {element:name}      the text `name` of a row of `m`
     {uuid}              a fresh id, one per row
@@ -84,7 +85,7 @@ _POSTGRES = {
     "contains": "{0} @> :attributes::jsonb",
     "age": '{0}.creator_xid collate "C"',  # texts sort by their bytes five times faster
     "is_table": "to_regclass(:{0}) is not null",
-    "sent": "case when length({0}.message_uuid) = 36 and substr({0}.message_uuid, 15, 1) = '7' "
+    "sent": "age({0}.xmin) desc, case when length({0}.message_uuid) = 36 and substr({0}.message_uuid, 15, 1) = '7' "
     "then {0}.message_uuid end, {0}.ctid",
     "elements": "json_array_elements({0}::json) as m(value)",
     "element": "(m.value ->> '{0}')",
