@@ -132,7 +132,9 @@ class Campaign:
         if outcome[0] not in self._sound:
             self._sound.add(outcome[0])
             dialect = self.stage.database.dialect
-            for violation in self.stage.database.snapshot(lambda s: invariants.check(s, dialect, at_rest=False)):
+            for violation in self.stage.database.snapshot(
+                lambda s: invariants.check(s, dialect, at_rest=False, dense=False)
+            ):
                 self.broken.append(f"{label}: {violation}")
 
     def _deadlocks_of(self, case: Case) -> _Deadlocks:
