@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from programs import logged, says, status_of, until, workflow_row
 
-from dbos import DBOS, DBOSClient
+from dbos import DBOS, DBOSClient, WorkflowStatus
 from dbos import error as dbos_error
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -190,6 +190,25 @@ async def test_times_far_away_do_not_overflow(launch, db, face):
 
 
 @pytest.mark.rules("INS-1")
+async def test_a_listed_workflow_has_every_field_in_its_place(launch, db, face):
+    launch()
+    add(db, "whole", created_at=1, recovery_attempts=7, application_id="id", class_name="class", config_name="config")
+    (row,) = await face.dbos.list_workflows()
+    blank = WorkflowStatus(workflow_id="whole", status="SUCCESS", name="w")
+    assert vars(row) == vars(blank) | {
+        "created_at": 1,
+        "updated_at": row.updated_at,
+        "recovery_attempts": 7,
+        "app_id": "id",
+        "class_name": "class",
+        "config_name": "config",
+        "application_name": "testapp",
+        "priority": 0,
+    }
+    assert list(vars(row)) == list(vars(blank))
+
+
+@pytest.mark.rules("INS-1")
 async def test_roles_and_attributes_that_are_no_json_are_shown_as_stored(launch, db, face):
     launch()
     add(db, "odd", authenticated_roles="admin,user")
@@ -199,4 +218,4 @@ async def test_roles_and_attributes_that_are_no_json_are_shown_as_stored(launch,
         (row,) = await face.dbos.list_workflows()
     assert row.authenticated_roles == "admin,user"
     assert row.attributes == ("customer=ada" if db.dialect == "sqlite" else None)
-    assert says(records, "The roles of workflow odd are no JSON")
+    assert says(records, "The authenticated_roles of workflow odd are no JSON")

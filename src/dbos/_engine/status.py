@@ -13,6 +13,7 @@ from .._error import DBOSNonExistentWorkflowError
 from .._model.records import StepInfo, WorkflowStatus
 from .._model.serialize import Codec
 from .._store import search, steps
+from .._store.database import Row
 from .color import Io
 from .runtime import Node
 from .step import operation
@@ -38,73 +39,23 @@ async def get_status(node: Node, io: Io, workflow_id: str, *, step_id: int | Non
     return await operation(node, io, "DBOS.getStatus", read, step_id=step_id)
 
 
-def workflow_status(codec: Codec, row: search.Listed) -> WorkflowStatus:
+def workflow_status(codec: Codec, row: Row) -> WorkflowStatus:
     """Decode one listed workflow."""
-    (
-        workflow_uuid,
-        status,
-        name,
-        class_name,
-        config_name,
-        authenticated_user,
-        assumed_role,
-        authenticated_roles,
-        serialization,
-        created_at,
-        updated_at,
-        queue_name,
-        executor_id,
-        application_version,
-        workflow_timeout_ms,
-        workflow_deadline_epoch_ms,
-        deduplication_id,
-        priority,
-        queue_partition_key,
-        forked_from,
-        was_forked_from,
-        parent_workflow_id,
-        started_at_epoch_ms,
-        delay_until_epoch_ms,
-        completed_at,
-        schedule_name,
-        application_name,
-        application_id,
-        recovery_attempts,
-    ) = row.columns
-    return WorkflowStatus(
-        workflow_id=workflow_uuid,
-        status=status,
-        name=name,
-        class_name=class_name,
-        config_name=config_name,
-        authenticated_user=authenticated_user,
-        assumed_role=assumed_role,
-        authenticated_roles=_json(authenticated_roles, "roles", workflow_uuid),
-        input=None if row.inputs is None else codec.peek_inputs(row.inputs, serialization),
-        output=None if row.output is None else codec.peek(row.output, serialization),
-        error=None if row.error is None else codec.peek_error(row.error, serialization),
-        created_at=created_at,
-        updated_at=updated_at,
-        queue_name=queue_name,
-        executor_id=executor_id,
-        app_version=application_version,
-        workflow_timeout_ms=workflow_timeout_ms,
-        workflow_deadline_epoch_ms=workflow_deadline_epoch_ms,
-        deduplication_id=deduplication_id,
-        priority=priority,
-        queue_partition_key=queue_partition_key,
-        forked_from=forked_from,
-        was_forked_from=bool(was_forked_from),
-        parent_workflow_id=parent_workflow_id,
-        dequeued_at=started_at_epoch_ms,
-        delay_until_epoch_ms=delay_until_epoch_ms,
-        completed_at=completed_at,
-        attributes=_json(row.attributes, "attributes", workflow_uuid),
-        schedule_name=schedule_name,
-        application_name=application_name,
-        app_id=application_id,
-        recovery_attempts=recovery_attempts,
-    )
+    # Thousands are listed at once: 34 fields that are assigned one by one cost four times as much.
+    shown = dict(zip(search.SHOWN, row))  # noqa: B905 - the row is longer, by its serialization
+    serialization = row[-1]
+    if shown["authenticated_roles"] is not None:
+        shown["authenticated_roles"] = _json(shown, "authenticated_roles")
+    if shown["input"] is not None:
+        shown["input"] = codec.peek_inputs(shown["input"], serialization)
+    if shown["output"] is not None:
+        shown["output"] = codec.peek(shown["output"], serialization)
+    if shown["error"] is not None:
+        shown["error"] = codec.peek_error(shown["error"], serialization)
+    if shown["attributes"] is not None:
+        shown["attributes"] = _json(shown, "attributes")
+    shown["was_forked_from"] = bool(shown["was_forked_from"])
+    return WorkflowStatus.of(shown)
 
 
 def step_info(codec: Codec, row: steps.Listed) -> StepInfo:
@@ -121,12 +72,10 @@ def step_info(codec: Codec, row: steps.Listed) -> StepInfo:
     )
 
 
-def _json(text: str | None, what: str, workflow_id: str) -> Any:
+def _json(shown: dict[str, Any], what: str) -> Any:
     """Decode a column of JSON, or show it as it is stored: a listing never fails because of one row (INS-1)."""
-    if text is None:
-        return None
     try:
-        return json.loads(text)
+        return json.loads(shown[what])
     except ValueError as error:
-        logger.warning("The %s of workflow %s are no JSON (%s): shown as stored", what, workflow_id, error)
-        return text
+        logger.warning("The %s of workflow %s are no JSON (%s): shown as stored", what, shown["workflow_id"], error)
+        return shown[what]

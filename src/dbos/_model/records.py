@@ -55,6 +55,13 @@ class WorkflowStatus:
     app_id: str | None = None
     recovery_attempts: int | None = None
 
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> "WorkflowStatus":
+        """Return one of all its fields, by name, whose dict becomes its own."""
+        status = cls.__new__(cls)
+        status.__dict__ = fields
+        return status
+
 
 class StepInfo(TypedDict):
     """What a step recorded. Times are epoch milliseconds."""

@@ -216,14 +216,13 @@ class Codec:
 
     def peek_inputs(self, text: str, name: str | None) -> Any:
         """Decode arguments for a listing, or show them as they are stored."""
+        return _or_text(self._inputs, text, name)
 
-        def load(text: str, name: str | None) -> WorkflowInputs:
-            if self._is_portable(name):
-                args, kwargs = self.load_inputs(text, name)
-                return {"args": args, "kwargs": kwargs}
-            return cast(WorkflowInputs, self.loads(text, name))
-
-        return _or_text(load, text, name)
+    def _inputs(self, text: str, name: str | None) -> WorkflowInputs:
+        if self._is_portable(name):
+            args, kwargs = self.load_inputs(text, name)
+            return {"args": args, "kwargs": kwargs}
+        return cast(WorkflowInputs, self.loads(text, name))
 
     def _is_portable(self, name: str | None) -> bool:
         return name == PORTABLE or (name is None and self.configured.name() == PORTABLE)

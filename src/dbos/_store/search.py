@@ -11,37 +11,44 @@ from typing import Any
 
 from .database import Row, Session
 
-COLUMNS = (
-    "workflow_uuid",
-    "status",
-    "name",
-    "class_name",
-    "config_name",
-    "authenticated_user",
-    "assumed_role",
-    "authenticated_roles",
-    "serialization",
-    "created_at",
-    "updated_at",
-    "queue_name",
-    "executor_id",
-    "application_version",
-    "workflow_timeout_ms",
-    "workflow_deadline_epoch_ms",
-    "deduplication_id",
-    "priority",
-    "queue_partition_key",
-    "forked_from",
-    "was_forked_from",
-    "parent_workflow_id",
-    "started_at_epoch_ms",
-    "delay_until_epoch_ms",
-    "completed_at",
-    "schedule_name",
-    "application_name",
-    "application_id",
-    "recovery_attempts",
-)
+# Where each field of a `WorkflowStatus` is kept, in the order in which rows give them; `SERIALIZATION` follows.
+SHOWN = {
+    "workflow_id": "w.workflow_uuid",
+    "status": "w.status",
+    "name": "w.name",
+    "class_name": "w.class_name",
+    "config_name": "w.config_name",
+    "authenticated_user": "w.authenticated_user",
+    "assumed_role": "w.assumed_role",
+    "authenticated_roles": "w.authenticated_roles",
+    "input": "coalesce(i.inputs, w.inputs)",
+    "output": "coalesce(o.output, w.output)",
+    "error": "coalesce(o.error, w.error)",
+    "created_at": "w.created_at",
+    "updated_at": "w.updated_at",
+    "queue_name": "w.queue_name",
+    "executor_id": "w.executor_id",
+    "app_version": "w.application_version",
+    "workflow_timeout_ms": "w.workflow_timeout_ms",
+    "workflow_deadline_epoch_ms": "w.workflow_deadline_epoch_ms",
+    "deduplication_id": "w.deduplication_id",
+    "priority": "w.priority",
+    "queue_partition_key": "w.queue_partition_key",
+    "forked_from": "w.forked_from",
+    "was_forked_from": "w.was_forked_from",
+    "parent_workflow_id": "w.parent_workflow_id",
+    "dequeued_at": "w.started_at_epoch_ms",
+    "delay_until_epoch_ms": "w.delay_until_epoch_ms",
+    "completed_at": "w.completed_at",
+    "attributes": "{json:w.attributes}",
+    "schedule_name": "w.schedule_name",
+    "application_name": "w.application_name",
+    "shard_key": "null",
+    "parent_shard_key": "null",
+    "app_id": "w.application_id",
+    "recovery_attempts": "w.recovery_attempts",
+}
+SERIALIZATION = "w.serialization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +114,22 @@ _FAILED = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 _KNOWN = frozenset({*_IN_FLIGHT, *_FAILED, "DELAYED", "SUCCESS"})
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A workflow row as a list shows it: the values of `COLUMNS`; payloads still encoded."""
-
-    columns: Row
-    attributes: str | None
-    inputs: str | None
-    output: str | None
-    error: str | None
-
-
-def workflows(session: Session, wanted: Filter) -> list[Listed]:
-    """Read the workflows a filter names, in order of creation."""
-    inputs = "coalesce(i.inputs, w.inputs)" if wanted.load_input else "null"
-    outcome = "coalesce(o.output, w.output), coalesce(o.error, w.error)" if wanted.load_output else "null, null"
+def workflows(session: Session, wanted: Filter) -> list[Row]:
+    """Read the workflows a filter names, in order of creation: what is `SHOWN`, payloads still encoded, and how."""
     # A list that does not load payloads must not join their tables (SCH-5).
-    joins = "left join {workflow_input} i on i.workflow_uuid = w.workflow_uuid " if wanted.load_input else ""
-    joins += "left join {workflow_output} o on o.workflow_uuid = w.workflow_uuid" if wanted.load_output else ""
+    shown, joins = dict(SHOWN), ""
+    if wanted.load_input:
+        joins += "left join {workflow_input} i on i.workflow_uuid = w.workflow_uuid "
+    else:
+        shown["input"] = "null"
+    if wanted.load_output:
+        joins += "left join {workflow_output} o on o.workflow_uuid = w.workflow_uuid"
+    else:
+        shown["output"] = shown["error"] = "null"
     direction = "desc" if wanted.sort_desc else "asc"
-    rows = session.rows(
+    return session.rows(
         f"""
-        select {", ".join(f"w.{column}" for column in COLUMNS)}, {{json:w.attributes}}, {inputs}, {outcome}
+        select {", ".join(shown.values())}, {SERIALIZATION}
           from {{workflow_status}} w {joins}
          where {" and ".join(conditions(wanted)) or "true"}
          order by w.created_at {direction}, {{age:w}} {direction}
@@ -138,8 +139,6 @@ def workflows(session: Session, wanted: Filter) -> list[Listed]:
         limit=wanted.limit or 2**62,
         offset=wanted.offset or 0,
     )
-    size = len(COLUMNS)
-    return [Listed(row[:size], *row[size:]) for row in rows]
 
 
 def conditions(wanted: Filter) -> list[str]:
@@ -182,6 +181,6 @@ def parameters(wanted: Filter) -> dict[str, Any]:
     return given | {f"prefix_{n}": prefix for n, prefix in enumerate(wanted.workflow_id_prefix or ())}
 
 
-def one_workflow(session: Session, workflow_id: str) -> Listed | None:
+def one_workflow(session: Session, workflow_id: str) -> Row | None:
     """Read one workflow, payloads included, whoever owns it (INS-14)."""
     return next(iter(workflows(session, Filter(workflow_ids=[workflow_id]))), None)
