@@ -32,7 +32,9 @@ from ._store.sql import Dialect
 T = TypeVar("T")
 
 When = Literal["before", "after"]
-SERVICE_THREADS = frozenset(f"dbos-{name}" for name in ("dispatcher", "lease", "scheduler", "sweeper", "upgrader"))
+SERVICE_THREADS = frozenset(
+    f"dbos-{name}" for name in ("dispatcher", "lease", "lease-end", "scheduler", "sweeper", "upgrader")
+)
 
 __all__ = [
     "ManualClock",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from dbos._engine.process import Process
 from dbos._service.lease import Lease
+from dbos._store.database import ConnectionLost, Contended, Passing
 
 LEASE_SEC = 30.0
 
@@ -23,9 +26,10 @@ class Clock:
         return self.now
 
 
-def lease_by(clock: Clock) -> Lease:
-    """Return the lease of a process on a database that always answers."""
-    database = SimpleNamespace(claim=lambda work, alone: None, attempt=lambda work: True)
+def lease_by(clock: Clock, renewed: Callable[[Any], bool] = lambda work: True) -> Lease:
+    """Return the lease of a process on a database that always answers, and says this to a renewal."""
+    failures = (Passing, sqlite3.Error)
+    database = SimpleNamespace(claim=lambda work, alone: None, attempt=renewed, failures=failures)
     node: Any = SimpleNamespace(
         settings=SimpleNamespace(executor_lease_sec=LEASE_SEC),
         clock=clock,
@@ -53,3 +57,18 @@ def test_who_was_silent_calls_nobody_dead_until_everybody_had_the_time_to_speak(
     clock.now = 60
     lease._turn()
     assert lease.is_steady
+
+
+@pytest.mark.rules("RV-11", "EX-42")
+@pytest.mark.parametrize("failure", [ConnectionLost, Contended, sqlite3.OperationalError])
+def test_a_renewal_that_fails_is_tried_again_while_the_lease_lasts(failure: type[Exception]) -> None:
+    def refused(work: Any) -> bool:
+        raise failure("not now")
+
+    clock = Clock()
+    lease = lease_by(clock, refused)
+    lease.take()
+    for _ in range(60):
+        pause = lease._turn()
+        assert pause <= LEASE_SEC / 6, "whoever waits for longer may come when the lease has run out"
+        clock.now += pause

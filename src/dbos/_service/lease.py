@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .._engine.process import Process, has_ended
 from .._engine.runtime import Runtime
 from .._store import leases
-from .._store.database import ConnectionLost, Session
+from .._store.database import Session
 from .._store.leases import Holder, Other
 from .service import Service
 
@@ -100,9 +100,9 @@ class Lease(Service):
         """Renew the lease; return the seconds until the next time."""
         try:
             self._renew()
-        except ConnectionLost as lost:
-            # Not the patient retry of other operations: while they wait, the lease may run out.
-            logger.warning("The lease of this process could not be renewed: %s", lost)
+        except self._node.database.failures as failure:
+            # Not the patient retry of other operations, nor a service's: while they wait, the lease may run out.
+            logger.warning("The lease of this process could not be renewed: %s", failure)
             return min(RETRY_SEC, self._lease_sec / 6)
         return self._lease_sec / 3
 

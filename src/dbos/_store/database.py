@@ -172,21 +172,14 @@ class Database:
 
     def transact(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction; repeat it whole while the database cannot be reached."""
-
-        def once() -> T:
-            faults.reach("before commit")
-            result = self._transact(work)
-            faults.reach("after commit")
-            return result
-
-        return self.persist(once)
+        return self.persist(lambda: faults.around(lambda: self._transact(work)))
 
     def attempt(self, work: Callable[[Session], T]) -> T:
-        """Run `work`, which is one statement, once: raises `ConnectionLost` when the database cannot be reached.
+        """Run `work`, which is one statement, once: raises one of `failures` when it fails.
 
         The server commits by itself: a process suspended in the middle leaves no lock behind.
         """
-        return self._transact(work)
+        return faults.around(lambda: self._transact(work))
 
     def seek(self, work: Callable[[Session], T]) -> T:
         """Run a read whose every statement must go by an index, whatever statistics say of the tables."""
@@ -195,6 +188,11 @@ class Database:
     def claim(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
         """Run `work` in one transaction whose statements must go by an index; `alone`: it is one statement."""
         return self.transact(work)
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What `attempt` may raise: what passes, and whatever else the driver raises."""
+        return (Passing, *self.driver_errors)
 
     def check(self) -> None:
         """Ask for a sign of life, once; SQLAlchemy's error says why there is none (CLT-9, CLT-21)."""

@@ -162,13 +162,7 @@ class PostgresDatabase(Database):
     def claim(self, work: Callable[[Session], T], *, alone: bool = False) -> T:
         """Run `work` in one transaction on such a connection; without one around it when it is one statement."""
 
-        def once() -> T:
-            faults.reach("before commit")
-            result = self._steer(work, alone=alone)
-            faults.reach("after commit")
-            return result
-
-        return self.persist(once, contends=True)
+        return self.persist(lambda: faults.around(lambda: self._steer(work, alone=alone)), contends=True)
 
     def _steer(self, work: Callable[[Session], T], *, alone: bool) -> T:
         """Work on a connection of the services' own, outside the pool: waiting readers never hold up claims (IDX-2)."""
@@ -196,8 +190,8 @@ class PostgresDatabase(Database):
         return held
 
     def attempt(self, work: Callable[[Session], T]) -> T:
-        """Run `work`, which is one statement, once: raises `ConnectionLost` when the database cannot be reached."""
-        return self._read(work)
+        """Run `work`, which is one statement, once: raises one of `failures` when it fails."""
+        return faults.around(lambda: self._read(work))
 
     def lane(self) -> Lane:
         """Open a connection that writes journal batches."""
