@@ -15,12 +15,11 @@ from .workflows import children
 
 # Locked first: whoever writes for these runs has committed, and what it wrote is seen below; or it will find no row.
 # Sorted: two that delete the same workflows wait for one another instead of deadlocking.
-_LOCK = """
+_ROWS = """
 select w.workflow_uuid, w.owner_xid
   from {workflow_status} w
  where w.workflow_uuid {in:ids}
  order by w.workflow_uuid
- {lock:w}
 """
 BELONGINGS = {
     "operation_outputs": "workflow_uuid",
@@ -45,17 +44,25 @@ def delete(session: Session, workflow_ids: Sequence[str], *, with_children: bool
     """Delete workflows, whatever their status, with all that belongs to them; unknown ids are ignored (MGT-50).
 
     `with_children`: all their descendants too. Those of one that is running are complete: starting a child needs the
-    row that is locked here.
+    row that is locked here. To wait for one that was started since they were looked up could be a deadlock: `Contended`
+    when somebody holds it.
     """
-    found: list[Deleted] = []
-    wanted = list(dict.fromkeys(workflow_ids))
-    seen = set(wanted)
-    while wanted:
-        found += [Deleted(*row) for row in session.rows(_LOCK, ids=wanted)]
-        wanted = [i for i in children(session, wanted) if i not in seen] if with_children else []
-        seen.update(wanted)
+    seen = _with_descendants(session, set(workflow_ids)) if with_children else set(workflow_ids)
+    rows = session.rows(_ROWS + "{lock:w}", ids=list(seen))
+    while with_children and (late := _with_descendants(session, seen) - seen):
+        rows += session.rows(_ROWS + "{nowait:w}", ids=list(late))
+        seen |= late
+    found = [Deleted(*row) for row in rows]
     remove(session, [one.workflow_id for one in found])
     return found
+
+
+def _with_descendants(session: Session, workflow_ids: set[str]) -> set[str]:
+    family, level = workflow_ids, list(workflow_ids)
+    while level:
+        level = list(set(children(session, level)) - family)
+        family = family.union(level)
+    return family
 
 
 def remove(session: Session, workflow_ids: Sequence[str]) -> None:
