@@ -79,6 +79,33 @@ async def test_every_final_status_counts_and_none_raises(launch, db, face, statu
     await other.get_result()
 
 
+@pytest.mark.rules("AS-11", "HND-3")
+@pytest.mark.parametrize("status", ["PAUSED", None])
+def test_a_status_that_nobody_here_knows_ends_the_wait(launch, db, client, status):
+    """A later version may know whether such a workflow ever ends."""
+
+    @DBOS.workflow()
+    def program() -> None: ...
+
+    launch()
+    handle = DBOS.enqueue_workflow("nobody-listens", program)
+    db.execute("update {workflow_status} set status = ?", status)
+    for ended in (DBOS.wait_first([handle]), client.wait_first([handle])):
+        with pytest.raises(dbos_error.DBOSException, match=f"{handle.workflow_id} has status {status!r}, which"):
+            ended.get_result()
+
+
+@pytest.mark.rules("AS-11")
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("waits", ["get_result", "wait_first"])
+def test_nobody_waits_where_nobody_is_woken_any_more(db, client, waits):
+    """Whoever is woken by the end of a client goes through the same door."""
+    handle = client.enqueue({"workflow_name": "absent", "queue_name": "absent"})
+    client.destroy()
+    with pytest.raises(dbos_error.DBOSException, match="was destroyed while workflow"):
+        handle.get_result() if waits == "get_result" else client.wait_first([handle])
+
+
 @pytest.mark.rules("CON-2", "AS-11")
 async def test_no_handles_and_the_same_twice_are_refused(launch, db, face):
     @face.workflow()

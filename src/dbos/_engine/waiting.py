@@ -33,8 +33,7 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
     key, lasting = run_key(workflow_id), lasting_key(workflow_id)
     is_known = False
     while True:
-        if node.signals.stopped:
-            raise DBOSException(f"DBOS was destroyed while workflow {workflow_id} was waited for")
+        refuse_stopped(node, workflow_id)
         ticket = node.signals.watch(key, interval_sec)
         try:
             found = await io.query(node.database.read, lambda session: workflows.finish(session, workflow_id))
@@ -48,6 +47,12 @@ async def outcome_of(node: Node, io: Io, workflow_id: str, interval_sec: float |
             await io.wait(ticket)
         finally:
             node.signals.leave_all([key, lasting], ticket)
+
+
+def refuse_stopped(node: Node, workflow_id: str) -> None:
+    """Raise `DBOSException` when nobody who waits is woken any more."""
+    if node.signals.stopped:
+        raise DBOSException(f"DBOS was destroyed while workflow {workflow_id} was waited for")
 
 
 def _was_started(workflow_id: str) -> bool:

@@ -17,7 +17,7 @@ from .._engine.status import get_status, step_info
 from .._engine.step import operation
 from .._engine.target import target_of
 from .._engine.transact import transact
-from .._engine.waiting import outcome_of
+from .._engine.waiting import outcome_of, refuse_stopped
 from .._error import DBOSNonExistentWorkflowError
 from .._model.outcome import unwrap
 from .._model.records import StepInfo, WorkflowStatus
@@ -162,6 +162,7 @@ async def _first_of(node: Node, io: Io, workflow_ids: list[str], interval_sec: f
         return first, known if first is not None else workflows.existing(session, workflow_ids)
 
     while True:
+        refuse_stopped(node, ", ".join(workflow_ids))
         ticket = node.signals.watch_any(keys, interval_sec)
         try:
             seen: tuple[str | None, set[str]] = await io.query(node.database.read, read)

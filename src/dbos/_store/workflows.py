@@ -274,7 +274,7 @@ def finished(session: Session, keys: list[Key]) -> list[Key]:
         """
         select workflow_uuid, true
           from {workflow_status}
-         where workflow_uuid {in:ids} and status not in ('PENDING', 'ENQUEUED', 'DELAYED')
+         where workflow_uuid {in:ids} and coalesce(status, '') not in ('PENDING', 'ENQUEUED', 'DELAYED')
          union all
         select k.value, false
           from {list:lasting}
@@ -327,7 +327,7 @@ def first_finished(session: Session, workflow_ids: list[str]) -> str | None:
         """
         select workflow_uuid
           from {workflow_status}
-         where workflow_uuid {in:ids} and status not in ('PENDING', 'ENQUEUED', 'DELAYED')
+         where workflow_uuid {in:ids} and coalesce(status, '') not in ('PENDING', 'ENQUEUED', 'DELAYED')
          order by completed_at
          limit 1
         """,
