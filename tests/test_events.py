@@ -20,7 +20,7 @@ def history(db: Any, workflow_id: str) -> list[tuple[int, str]]:
     return sorted((row["function_id"], row["key"]) for row in rows)
 
 
-@pytest.mark.rules("EVT-2", "EVT-3", "EVT-5", "EVT-5a", "EVT-14", "EVT-16", "COM-2", "SDE-1", "SDE-2", "SDE-4")
+@pytest.mark.rules("EVT-2", "EVT-3", "EVT-5", "EVT-5a", "EVT-14", "EVT-16", "COM-2", "SDE-1", "SDE-2")
 async def test_an_event_has_its_latest_value_and_a_history(launch, db, face):
     @face.workflow()
     async def program() -> None:
@@ -37,6 +37,23 @@ async def test_an_event_has_its_latest_value_and_a_history(launch, db, face):
     assert step_names(db, "w") == [(n, "DBOS.setEvent") for n in (1, 2, 3)]
     assert all(row["output"] is None and row["error"] is None for row in step_rows(db, "w"))
     assert history(db, "w") == [(1, "a"), (2, "b"), (3, "a")]
+
+
+@pytest.mark.rules("SDE-4", "SER-30", "SER-31")
+async def test_a_value_that_cannot_be_decoded_raises(launch, db, face):
+    """Events are read as results are; only lists show what is stored."""
+
+    @face.workflow()
+    async def program() -> None:
+        await face.dbos.set_event("k", 1)
+
+    launch()
+    with SetWorkflowID("w"):
+        await program()
+    db.execute("update {workflow_events} set value = 'no JSON', serialization = 'portable_json'")
+    for read in (face.dbos.get_event("w", "k", 0), face.dbos.get_all_events("w")):
+        with pytest.raises(ValueError, match="Expecting value"):
+            await read
 
 
 @pytest.mark.rules("EVT-3", "COM-4", "EX-30")

@@ -412,7 +412,7 @@ async def test_an_execution_that_lost_its_workflow_writes_nothing(launch, db, fa
         await handle.get_result()
 
 
-@pytest.mark.rules("STR-34", "SDS-6", "SDS-4")
+@pytest.mark.rules("STR-34", "SDS-6", "SDS-4", "SER-31")
 async def test_all_streams_of_a_workflow_are_listed_up_to_their_ends(launch, db, face):
     @face.workflow()
     async def program() -> None:
@@ -430,8 +430,9 @@ async def test_all_streams_of_a_workflow_are_listed_up_to_their_ends(launch, db,
     launch()
     with SetWorkflowID("w"):
         await program()
+    db.execute(INSERT, "w", "open", "no JSON", 3, "portable_json")
     db.execute(INSERT, "w", "open", '"beyond a gap"', 7, "portable_json")
-    expected = {"open": [0, 1, 2], "closed": ["a"], "empty": []}
+    expected = {"open": [0, 1, 2, "no JSON"], "closed": ["a"], "empty": []}
     assert await face.dbos.get_all_streams("w") == expected
     assert await face.dbos.get_all_streams("absent") == {}
     with SetWorkflowID("l"):

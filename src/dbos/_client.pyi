@@ -1053,13 +1053,17 @@ class DBOSClient:
     def get_all_events(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
-        client.get_all_events("order-17")
+        Raises what decoding one of them raises.
+
+            client.get_all_events("order-17")
         """
 
     async def get_all_events_async(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
-        client.get_all_events("order-17")
+        Raises what decoding one of them raises.
+
+            client.get_all_events("order-17")
         """
 
     def read_stream(
@@ -1147,13 +1151,17 @@ class DBOSClient:
     def get_all_streams(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
         """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
 
-        client.get_all_streams("order-17")
+        A value that cannot be decoded here is shown as it is stored.
+
+            client.get_all_streams("order-17")
         """
 
     async def get_all_streams_async(self, workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
         """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
 
-        client.get_all_streams("order-17")
+        A value that cannot be decoded here is shown as it is stored.
+
+            client.get_all_streams("order-17")
         """
 
     def create_schedule(

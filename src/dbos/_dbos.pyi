@@ -1732,14 +1732,18 @@ class DBOS:
     def get_all_events(workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
-        DBOS.get_all_events("order-17")
+        Raises what decoding one of them raises.
+
+            DBOS.get_all_events("order-17")
         """
 
     @staticmethod
     async def get_all_events_async(workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
         """Return the current value of every event of a workflow, by key; {} if there are none.
 
-        DBOS.get_all_events("order-17")
+        Raises what decoding one of them raises.
+
+            DBOS.get_all_events("order-17")
         """
 
     @staticmethod
@@ -1872,14 +1876,18 @@ class DBOS:
     def get_all_streams(workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
         """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
 
-        DBOS.get_all_streams("order-17")
+        A value that cannot be decoded here is shown as it is stored.
+
+            DBOS.get_all_streams("order-17")
         """
 
     @staticmethod
     async def get_all_streams_async(workflow_id: str, *, shard_key: str | None = None) -> dict[str, list[Any]]:
         """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
 
-        DBOS.get_all_streams("order-17")
+        A value that cannot be decoded here is shown as it is stored.
+
+            DBOS.get_all_streams("order-17")
         """
 
     @staticmethod

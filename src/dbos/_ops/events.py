@@ -123,7 +123,9 @@ async def get_event(
 async def get_all_events(node: Node, io: Io, workflow_id: str, *, shard_key: str | None = None) -> dict[str, Any]:
     """Return the current value of every event of a workflow, by key; {} if there are none.
 
-    DBOS.get_all_events("order-17")
+    Raises what decoding one of them raises.
+
+        DBOS.get_all_events("order-17")
     """
     check_shard_key(shard_key)
 

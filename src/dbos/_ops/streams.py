@@ -211,7 +211,9 @@ async def get_all_streams(
 ) -> dict[str, list[Any]]:
     """Return what every stream of a workflow holds now, by key, up to where a reader would end; {} if there are none.
 
-    DBOS.get_all_streams("order-17")
+    A value that cannot be decoded here is shown as it is stored.
+
+        DBOS.get_all_streams("order-17")
     """
     check_shard_key(shard_key)
 
@@ -223,7 +225,7 @@ async def get_all_streams(
             values = streams.setdefault(entry.key, [])
             if entry.key in over:
                 continue
-            value = node.codec.loads(entry.value, entry.serialization) if entry.offset == len(values) else END
+            value = node.codec.peek(entry.value, entry.serialization) if entry.offset == len(values) else END
             if value is END or is_end(value):
                 over.add(entry.key)
             else:
