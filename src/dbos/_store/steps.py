@@ -124,15 +124,9 @@ def history(session: Session, workflow_ids: Sequence[str]) -> dict[str, dict[int
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Recorded):
     """A checkpoint as a list of steps shows it."""
 
-    step_id: int
-    name: str
-    output: str | None
-    error: str | None
-    child_id: str | None
-    serialization: str | None
     started_at_ms: int | None
     completed_at_ms: int | None
 
