@@ -83,6 +83,26 @@ async def test_a_workflow_running_at_destroy_is_recovered_by_the_next_launch(lau
     first.open()
 
 
+@pytest.mark.rules("RV-60")
+async def test_what_destroy_left_is_recovered_also_when_it_could_not_give_its_lease_up(launch, db, face):
+    crash = [True]
+
+    @face.workflow()
+    async def program() -> int:
+        if crash[0]:
+            raise Crash
+        return 1
+
+    launch()
+    await crashed(program, "w")
+    crash[0] = False
+    DBOS.destroy()
+    db.execute("update {executors} set expires_at_epoch_ms = ?, draining = false", 2**52)
+    launch()
+    assert await face.dbos.get_result("w") == 1
+    await until(lambda: len(db.rows("select 1 from {executors}")) == 1)
+
+
 @pytest.mark.rules("RV-20", "ST-24", "FT-17", "RV-30", "ST-4")
 async def test_recovery_goes_through_the_internal_queue_and_keeps_the_rest(launch, db, face):
     crash = [True]

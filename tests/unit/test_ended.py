@@ -23,16 +23,26 @@ def of_this_process() -> Other:
 @pytest.mark.rules("RV-11")
 def test_only_a_process_of_this_machine_can_be_seen_to_have_ended() -> None:
     here, mine = this_process(), of_this_process()
+    parent = replace(mine, pid=os.getppid(), process_started="")
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     gone = replace(mine, pid=ended.pid)
-    assert not ended_here(mine, here)
+    assert not ended_here(parent, here)
     assert ended_here(gone, here)
     assert not ended_here(replace(gone, host="elsewhere"), here)
     assert not ended_here(replace(gone, boot_id="an earlier life of the machine"), here)
 
 
+SAYS_WHEN = os.path.exists("/proc/self/stat")
+
+
+@pytest.mark.rules("RV-60")
+@pytest.mark.skipif(not SAYS_WHEN, reason="the system does not say when a process started")
+def test_another_lease_of_this_process_is_of_what_it_has_destroyed() -> None:
+    assert ended_here(of_this_process(), this_process())
+
+
 @pytest.mark.rules("RV-11")
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="the system does not say when a process started")
+@pytest.mark.skipif(not SAYS_WHEN, reason="the system does not say when a process started")
 def test_a_pid_that_is_used_again_is_not_the_process_that_had_it() -> None:
     assert ended_here(replace(of_this_process(), process_started="1"), this_process())

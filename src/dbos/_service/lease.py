@@ -58,10 +58,12 @@ class Lease(Service):
         return self._is_in_time(now) and now - self._steady_since >= self._lease_sec
 
     def ended_here(self) -> list[str]:
-        """Read whose leases were those of processes of this machine that do not exist any more."""
-        here = self.process
+        """Read whose leases were those of processes of this machine that do not exist any more, or this one's before it
+        launched again.
+        """
+        here, own = self.process, self.holder.incarnation
         found = self._node.database.read(lambda session: leases.of_machine(session, here.host, here.boot_id))
-        return [other.incarnation for other in found if ended_here(other, here)]
+        return [other.incarnation for other in found if other.incarnation != own and ended_here(other, here)]
 
     def drain(self) -> None:
         """Say that this process is shutting down."""
@@ -127,7 +129,10 @@ class Lease(Service):
 
 
 def ended_here(other: Other, here: Process) -> bool:
-    """Tell whether the holder of a lease was a process of this machine and boot that does not exist any more."""
+    """Tell whether the holder of a lease that is not our own was a process of this machine and boot that does not exist
+    any more, or this process, whose `destroy` could not give its lease up.
+    """
     if (other.host, other.boot_id) != (here.host, here.boot_id):
         return False
-    return has_ended(Process(other.host, other.boot_id, other.pid, other.process_started))
+    process = Process(other.host, other.boot_id, other.pid, other.process_started)
+    return (process == here and here.started != "") or has_ended(process)
