@@ -93,6 +93,7 @@ def _histories(node: Runtime, workflow_ids: list[str]) -> dict[str, dict[int, Re
 def _prepared(node: Runtime, row: Claimed, replay: dict[int, Recorded]) -> partial[None] | None:
     """Return how to run a row: `spawn` inside the target loop, anything else in a thread. None: it is not to be run."""
     if type(row.workflow_id) is not str:  # SQLite keeps any bytes as a text
+        node.database.transact(lambda session: workflows.end_nameless(session, row.workflow_id))
         raise DBOSRecoveryError(str(row.workflow_id), "Workflow ID is no text")
     if _handed_over(node, row, replay):
         return None

@@ -357,13 +357,20 @@ def _adapted(value: Any) -> Any:
 
 
 class Illegible(str):
-    """What is readable of a text that is no UTF-8: it cannot be the name of anything."""
+    """What is readable of a text that is no UTF-8, the rest by its codes."""
 
-    __slots__ = ()
+    __slots__ = ("_raw",)
+    _raw: bytes
 
-    def __new__(cls, value: bytes) -> Illegible:
-        """Show what is none by its codes."""
-        return super().__new__(cls, value.decode(errors="backslashreplace"))
+    def __new__(cls, raw: bytes) -> Illegible:
+        """Read what there is to read, and keep what is there."""
+        text = super().__new__(cls, raw.decode(errors="backslashreplace"))
+        text._raw = raw
+        return text
+
+    def __conform__(self, _: Any) -> bytes:
+        """Let SQLite have the bytes: what it shows may be the name of something else."""
+        return self._raw
 
 
 def _text(value: bytes) -> str:

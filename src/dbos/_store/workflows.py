@@ -389,6 +389,19 @@ def resume(session: Session, workflow_ids: list[str], queue_name: str) -> int:
     )
 
 
+def end_nameless(session: Session, workflow_id: str) -> None:
+    """End a claimed run whose id is no text: whatever a run writes would not find its row (ST-35)."""
+    session.run(
+        """
+        update {workflow_status}
+           set status = 'ERROR', owner_xid = null, deduplication_id = null, updated_at = {now_ms},
+               completed_at = {now_ms}
+         where workflow_uuid in (:id, cast(:id as text)) and status = 'PENDING'
+        """,
+        id=workflow_id,
+    )
+
+
 def dead_letter(session: Session, workflow_id: str, attempts: int) -> int:
     """Give up on a run that was dispatched too often (ST-25), unless it was resumed meanwhile."""
     return session.run(
