@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from programs import Crash, logged, redispatch, says, step_names, step_rows, wor
 from shops import items, order
 from sqlalchemy.exc import InvalidRequestError
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, AsyncSQLAlchemyDatasource, SetWorkflowID, SQLAlchemyDatasource
 from dbos.error import DBOSException, DBOSUnexpectedStepError
 
 
@@ -271,3 +272,23 @@ def test_a_transaction_is_listed_as_a_step(start: Any) -> None:
     assert (bought["function_id"], bought["function_name"], bought["output"]) == (1, "buy", "receipt")
     assert (failed["function_name"], str(failed["error"])) == ("fail", "sold out")
     assert bought["started_at_epoch_ms"] <= bought["completed_at_epoch_ms"]
+
+
+@pytest.mark.rules("LIF-34", "DS-31")
+def test_a_database_that_destroy_closed_is_asked_for_nothing(launch: Any, tmp_path: Path) -> None:
+    former = tmp_path / "former.sqlite"
+    launch(application_database_url=f"sqlite:///{former}")
+    opened = SQLAlchemyDatasource.for_application(), AsyncSQLAlchemyDatasource.for_application()
+    DBOS.destroy()
+    former.unlink()
+
+    @DBOS.workflow()
+    def visit() -> str:
+        return "visited"
+
+    launch(application_database_url=f"sqlite:///{tmp_path}/latter.sqlite")
+    with SetWorkflowID("visit"):
+        visit()
+    assert DBOS.rewind_workflow("visit").get_result() == "visited"
+    DBOS.delete_workflow("visit")
+    assert not former.exists(), f"{opened} were opened again"

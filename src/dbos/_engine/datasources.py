@@ -39,6 +39,11 @@ def register(keeper: Keeper) -> None:
     _keepers.add(keeper)
 
 
+def unregister(keeper: Keeper) -> None:
+    """Note that a database was closed: asked to forget something, it would open connections that nobody closes."""
+    _keepers.discard(keeper)
+
+
 def clear() -> None:
     """Forget all; one that is used again is known again."""
     _keepers.clear()

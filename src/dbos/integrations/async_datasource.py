@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool
 
 from .. import _lifecycle
+from .._engine import datasources
 from .._engine.color import Io
 from .._engine.context import Run
 from .._engine.runtime import installed
@@ -26,6 +27,7 @@ from .datasource import (
     IsolationLevel,
     SQLAlchemyDatasource,
     application_database,
+    opening,
     table_of,
     unchecked,
 )
@@ -131,11 +133,15 @@ class AsyncSQLAlchemyDatasource(Datasource):
         """
         SQLAlchemyDatasource.for_application()
         application = _lifecycle.launched()
-        url, schema = application_database(application)
-        datasource = AsyncSQLAlchemyDatasource(
-            database_url=url, engine_kwargs={"poolclass": NullPool}, engine=None, schema=schema, serializer=None
-        )
-        shared: AsyncSQLAlchemyDatasource = application.shared.setdefault(AsyncSQLAlchemyDatasource, datasource)
+        with opening:
+            if AsyncSQLAlchemyDatasource not in application.shared:
+                url, schema = application_database(application)
+                datasource = AsyncSQLAlchemyDatasource(
+                    database_url=url, engine_kwargs={"poolclass": NullPool}, engine=None, schema=schema, serializer=None
+                )
+                application.shared[AsyncSQLAlchemyDatasource] = datasource
+                application.closers.append(functools.partial(datasources.unregister, datasource))
+        shared: AsyncSQLAlchemyDatasource = application.shared[AsyncSQLAlchemyDatasource]
         return shared
 
     async def run_migrations(self) -> None:

@@ -196,14 +196,18 @@ class SQLAlchemyDatasource(Datasource):
             shop = SQLAlchemyDatasource.for_application()
         """
         application = _lifecycle.launched()
-        with _for_application:
+        with opening:
             if SQLAlchemyDatasource not in application.shared:
                 url, schema = application_database(application)
                 datasource = SQLAlchemyDatasource.create(url, schema=schema)
                 application.shared[SQLAlchemyDatasource] = datasource
-                application.closers.append(datasource.engine.dispose)
+                application.closers.append(datasource._close)
         shared: SQLAlchemyDatasource = application.shared[SQLAlchemyDatasource]
         return shared
+
+    def _close(self) -> None:
+        datasources.unregister(self)
+        self.engine.dispose()
 
     def run_migrations(self) -> None:
         """Create or migrate the tables."""
@@ -278,7 +282,7 @@ class SQLAlchemyDatasource(Datasource):
         await io.query(run_now, self._drop(workflow_ids, from_step_id, unchecked))
 
 
-_for_application = threading.Lock()
+opening = threading.Lock()  # held by who looks for an application's own datasource
 
 
 def application_database(application: _lifecycle.Application) -> tuple[str, str]:

@@ -97,6 +97,7 @@ class ApplicationDatabase:
 
     def close(self) -> None:
         """Close every connection."""
+        datasources.unregister(self)
         self.engine.dispose()
 
 
