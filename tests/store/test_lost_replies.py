@@ -1,13 +1,14 @@
-"""A stream's value whose reply was lost: committed, not acknowledged, written again by the journal."""
+"""Records whose reply was lost: committed, not acknowledged, written again by the journal."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
-from programs import step_names, streamed
+from programs import INTERNAL_QUEUE, step_names, streamed
 
-from dbos import SetWorkflowID, testing
+from dbos import SetWorkflowID, _lifecycle, testing
 from dbos._store.database import ConnectionLost
 
 pytestmark = pytest.mark.usefixtures("soon")
@@ -62,3 +63,41 @@ async def test_a_message_whose_receipt_lost_its_reply_is_received_once(launch: A
     assert await handle.get_result() == [1, 2, None]
     consumed = db.rows("select consumed_by_function_id from {notifications} order by consumed_by_function_id")
     assert [row["consumed_by_function_id"] for row in consumed] == [1, 3]
+
+
+@pytest.mark.rules("OP-6", "RV-44")
+async def test_a_step_whose_reply_was_lost_while_its_run_was_dispatched_again_stands(
+    launch: Any, db: Any, face: Any
+) -> None:
+    runs: list[int] = []
+
+    @face.step(name="step")
+    async def step() -> int:
+        runs.append(1)
+        return 7
+
+    @face.workflow()
+    async def program() -> int:
+        with testing.at_commit(1, dispatched_again, when="after"):
+            return await step()
+
+    def dispatched_again() -> None:
+        node = _lifecycle.launched().runtime
+        assert node is not None
+        run = node.runs["w"]
+        owner = run.owner
+        db.execute(
+            "update {workflow_status} set status = 'ENQUEUED', owner_xid = null, started_at_epoch_ms = null,"
+            " queue_name = ? where workflow_uuid = 'w'",
+            INTERNAL_QUEUE,
+        )
+        while run.owner == owner:
+            node.enqueued(INTERNAL_QUEUE)
+            threading.Event().wait(0.005)
+        lose_the_reply()
+
+    launch()
+    with SetWorkflowID("w"):
+        assert await program() == 7
+    assert runs == [1]
+    assert step_names(db, "w") == [(1, "step")]
