@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Any
 
+import psycopg
 import pytest
 from programs import Crash, logged, redispatch, says, step_names
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from dbos import DBOS, SetWorkflowID
 from dbos.error import DBOSException
@@ -167,3 +169,26 @@ def test_what_is_no_workflow_class_is_refused() -> None:
         dbos_workflow()(Empty)
     with pytest.raises(DBOSException, match="at least 1"):
         transactional_function(max_attempts=0)
+
+
+@pytest.mark.rules("EX-42")
+def test_a_database_that_cannot_be_reached_is_waited_for(db: Any, orders: Any) -> None:
+    # The first instance may be of a recovered workflow, which would end as a failure.
+    refused = sqlite3.OperationalError("database is locked")
+    failures: list[Exception] = [psycopg.OperationalError("refused") if db.dialect == "postgres" else refused]
+    Order = define()
+
+    def connecting(*_: Any) -> None:
+        if failures:
+            raise failures.pop()
+
+    event.listen(Engine, "do_connect", connecting)
+    try:
+        queue = DBOS.register_queue("orders")
+        with SetWorkflowID("order"):
+            handle = DBOS.enqueue_workflow(queue.name, Order.run, "book")
+        assert handle.get_result() == "one book"
+    finally:
+        event.remove(Engine, "do_connect", connecting)
+    assert not failures
+    assert orders() == ["book"]

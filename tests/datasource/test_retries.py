@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from shops import items, order
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from dbos import DBOS, SetWorkflowID
@@ -153,3 +153,68 @@ def test_serializable_transactions_that_conflict_all_take_effect(db: Any, create
     handles = [DBOS.start_workflow(visit) for _ in range(6)]
     assert sorted(handle.get_result() for handle in handles) == list(range(6))
     assert sorted(items(db)) == [f"number {number}" for number in range(6)]
+
+
+def timed_out() -> Exception:
+    return OperationalError("statement", {}, psycopg.errors.QueryCanceled("statement timeout"))
+
+
+def disk_error() -> Exception:
+    return OperationalError("statement", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+def fail_once(engine: Any, statement: str, failure: Exception) -> None:
+    """Fail the next statement that begins like that on an engine."""
+    failures = [failure]
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def before(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        if text.startswith(statement) and failures:
+            raise failures.pop()
+
+
+@pytest.mark.rules("TX-7", "TXN-7", "DS-27")
+@pytest.mark.parametrize("failure", [timed_out, disk_error])
+def test_that_looking_failed_is_not_how_a_transaction_ended(
+    db: Any, create: Any, launch: Any, failure: Callable[[], Exception]
+) -> None:
+    # It may have been committed, by this process or a dead one: the workflow would go on as if it had failed.
+    shop = create()
+
+    @shop.transaction()
+    def buy() -> str:
+        order(shop.sql_session(), "book")
+        return "bought"
+
+    @DBOS.workflow()
+    def visit() -> str:
+        return buy()
+
+    launch()
+    DBOS.register_queue("visits")  # what is claimed from a queue looks for what an earlier execution left
+    fail_once(shop.engine, "select output", failure())
+    assert DBOS.enqueue_workflow("visits", visit).get_result() == "bought"
+    assert items(db) == ["book"]
+
+
+@pytest.mark.rules("DS-26", "TX-6")
+@pytest.mark.parametrize("failure", [timed_out, disk_error])
+def test_that_recording_a_failure_failed_does_not_take_its_place(
+    db: Any, create: Any, launch: Any, failure: Callable[[], Exception]
+) -> None:
+    shop = create()
+
+    @shop.transaction()
+    def buy() -> None:
+        order(shop.sql_session(), "book")
+        raise LookupError("sold out")
+
+    @DBOS.workflow()
+    def visit() -> None:
+        buy()
+
+    launch()
+    fail_once(shop.engine, "insert into dbos" if db.dialect == "postgres" else "insert into datasource", failure())
+    with pytest.raises(LookupError, match="sold out"):
+        visit()
+    assert items(db) == []

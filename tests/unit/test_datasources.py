@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 
 from dbos import SQLAlchemyDatasource
 from dbos._engine import datasources
 from dbos._engine.color import run_now
+from dbos._model import retry
 from dbos.integrations.exactly_once import BLOCKING
 
 
-@pytest.mark.rules("DS-31", "TXN-8")
-def test_a_rewind_drops_the_outcomes_from_the_cut(tmp_path: Path) -> None:
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[SQLAlchemyDatasource]:
+    """The only datasource there is, with outcomes of two workflows."""
+    datasources.clear()
     shop = SQLAlchemyDatasource.create(f"sqlite:///{tmp_path}/shop.sqlite")
     with shop.engine.begin() as connection:
         for key in (("w", 1), ("w", 2), ("w", 3), ("other", 2)):
             insert = text("insert into datasource_outputs (workflow_id, step_id) values (:w, :s)")
             connection.execute(insert, {"w": key[0], "s": key[1]})
-    datasources.clear()
-    datasources.register(shop)
-    run_now(datasources.forget(BLOCKING, "w", 2))
-    with shop.engine.begin() as connection:
-        rows = connection.execute(text("select workflow_id, step_id from datasource_outputs order by 1")).all()
-    assert [tuple(row) for row in rows] == [("other", 2), ("w", 1)]
+    yield shop
     datasources.clear()
     shop.engine.dispose()
+
+
+def left(shop: SQLAlchemyDatasource) -> list[tuple[Any, ...]]:
+    with shop.engine.begin() as connection:
+        rows = connection.execute(text("select workflow_id, step_id from datasource_outputs order by 1, 2")).all()
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.rules("DS-31", "TXN-8")
+def test_a_rewind_drops_the_outcomes_from_the_cut(shop: SQLAlchemyDatasource) -> None:
+    run_now(datasources.forget(BLOCKING, "w", 2))
+    assert left(shop) == [("other", 2), ("w", 1)]
+
+
+@pytest.mark.rules("DS-31", "EX-42")
+def test_a_rewind_waits_for_what_is_in_its_way(shop: SQLAlchemyDatasource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_SEC", 0.001)
+    failures = [sqlite3.OperationalError("no such table"), sqlite3.OperationalError("disk I/O error")]
+
+    @event.listens_for(shop.engine, "before_cursor_execute")
+    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("delete") and failures:
+            raise OperationalError(statement, {}, failures.pop())
+
+    with pytest.raises(OperationalError, match="no such table"):
+        run_now(datasources.forget(BLOCKING, "w", 2))
+    assert len(left(shop)) == 4
+    run_now(datasources.forget(BLOCKING, "w", 2))
+    assert left(shop) == [("other", 2), ("w", 1)]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._error import DBOSWorkflowCancelledError, DBOSWorkflowConflictIDError
+from .._model.retry import Backoff
 
 if TYPE_CHECKING:
     from .color import Io
@@ -28,6 +29,9 @@ class Keeper(Protocol):
 
     async def forget(self, io: Io, workflow_ids: Sequence[str], from_step_id: int) -> None:
         """Forget the checkpoints of workflows from a step on (DS-31); from step 0 all (MGT-50)."""
+
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether forgetting failed for something that passes."""
 
 
 # They outlive DBOS, as the registry does: a datasource may be older than it (DS-9).
@@ -50,9 +54,28 @@ def clear() -> None:
 
 
 async def forget(io: Io, workflow_id: str, from_step_id: int) -> None:
-    """Drop the checkpoints of a workflow from a step on, everywhere; call it before rewinding the system database."""
+    """Drop the checkpoints of a workflow from a step on, everywhere; call it before rewinding the system database.
+
+    What stood in the way is waited for (EX-42): with a checkpoint left behind, its step would not be done again.
+    """
     for keeper in list(_keepers):
-        await keeper.forget(io, [workflow_id], from_step_id)
+        backoff = Backoff()
+        while True:
+            try:
+                await keeper.forget(io, [workflow_id], from_step_id)
+                break
+            except Exception as error:
+                if not keeper.is_passing(error):
+                    raise
+                seconds = backoff.next()
+                logger.warning(
+                    "The checkpoints of workflow %s in %s are still there, trying again in %.1f s: %s",
+                    workflow_id,
+                    keeper,
+                    seconds,
+                    error,
+                )
+            await io.sleep(seconds)
 
 
 async def forget_deleted(io: Io, workflow_ids: Sequence[str]) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
@@ -30,6 +32,9 @@ from . import checkpoints
 from .checkpoints import Table, from_step
 from .engines import blocking_engine, check_sessions
 from .exactly_once import BLOCKING, BlockingPort, Call, Place, Port, check_isolation, lenient, transact
+from .retrying import is_passing, waits
+
+logger = logging.getLogger("dbos")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +88,10 @@ class Datasource:
                 f"wait for itself: call its function undecorated, or after the outer transaction"
             )
         return Call(name, isolation, fn, args, kwargs)
+
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether a transaction of ours failed for something that passes."""
+        return is_passing(error)
 
     async def _drop(
         self, workflow_ids: Sequence[str], from_step_id: int, check: Callable[[], Coroutine[Any, Any, None]]
@@ -188,9 +197,9 @@ class SQLAlchemyDatasource(Datasource):
     @staticmethod
     def for_application() -> SQLAlchemyDatasource:
         """Return a datasource on the launched application's own database: its application database, else the system
-        database. There is one per launch; `DBOS.destroy()` closes it.
+        database. There is one per launch; `DBOS.destroy()` closes it. A database that cannot be reached is waited for.
 
-        Raises `DBOSException` when nothing was launched.
+        Raises `DBOSException` when nothing was launched, or it was destroyed while this waited.
 
             DBOS.launch()
             shop = SQLAlchemyDatasource.for_application()
@@ -198,8 +207,7 @@ class SQLAlchemyDatasource(Datasource):
         application = _lifecycle.launched()
         with opening:
             if SQLAlchemyDatasource not in application.shared:
-                url, schema = application_database(application)
-                datasource = SQLAlchemyDatasource.create(url, schema=schema)
+                datasource = _opened(application)
                 application.shared[SQLAlchemyDatasource] = datasource
                 application.closers.append(datasource._close)
         shared: SQLAlchemyDatasource = application.shared[SQLAlchemyDatasource]
@@ -283,6 +291,22 @@ class SQLAlchemyDatasource(Datasource):
 
 
 opening = threading.Lock()  # held by who looks for an application's own datasource
+
+
+def _opened(application: _lifecycle.Application) -> SQLAlchemyDatasource:
+    """Open an application's own database, however long that takes (EX-42): what is recovered needs it to begin."""
+    url, schema = application_database(application)
+    for seconds in waits():
+        try:
+            return SQLAlchemyDatasource.create(url, schema=schema)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            logger.warning("The application database cannot be reached, trying again in %.3f s: %s", seconds, error)
+        time.sleep(seconds)
+        if _lifecycle.launched() is not application:
+            raise DBOSException("DBOS was destroyed before its application database was reached")
+    raise AssertionError("waits() has no end")
 
 
 def application_database(application: _lifecycle.Application) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from .._error import DBOSUnexpectedStepError
 from .._model.outcome import Failure, Outcome, Value
 from .._model.serialize import Codec
 from .checkpoints import Recorded, Step
-from .retrying import is_transient, waits
+from .retrying import is_passing, is_transient, waits
 
 logger = logging.getLogger("dbos")
 
@@ -180,7 +180,9 @@ async def _checkpointed(
             if found is None:
                 return outcome
             return await _record(place, node, io, run, step, started_at_ms, outcome, found)
-        if not is_transient(failure):
+        # Either it is worth another try, or it is of a transaction of ours: as long as looking or recording fails,
+        # nobody knows how the step ended, and no failure may be given for its outcome.
+        if not is_passing(failure):
             return Failure(failure)
         look = True  # what was lost may have been the reply to a commit
         await _wait(node.tracer, io, call, failure, seconds)

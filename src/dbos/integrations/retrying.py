@@ -14,6 +14,9 @@ LONGEST_SEC = 2.0
 # Serialization failure, deadlock; a server that shuts down, crashed, or starts.
 _TRANSIENT_STATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 _CONNECTION_STATES = "08"
+# What passes as well, but is for who wrote the transaction to know (TX-7): a server out of resources, cancelled,
+# waiting for locks, or read-only.
+_PASSING_STATES = ("53", "57", "55P03", "25P03", "25006")
 
 
 def waits() -> Iterator[float]:
@@ -52,6 +55,17 @@ def is_transient(error: BaseException) -> bool:
     if code or _is_sqlite(error):
         return code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "is locked" in str(error.orig)
     return isinstance(error, OperationalError)  # a driver without a word from the server: the connection was lost
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether a transaction of ours alone may well succeed when it is run again, as the store's would (EX-42)."""
+    if is_transient(error):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if _is_sqlite(error):
+        return any(word in str(error.orig) for word in ("busy", "full", "disk I/O error"))
+    return (getattr(error.orig, "sqlstate", None) or "").startswith(_PASSING_STATES)
 
 
 def _is_sqlite(error: DBAPIError) -> bool:

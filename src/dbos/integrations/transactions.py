@@ -29,6 +29,7 @@ from . import checkpoints
 from .checkpoints import Recorded, Step, Table, from_step
 from .engines import blocking_engine
 from .exactly_once import BlockingPort, Call, Place, check_isolation, lenient, transact
+from .retrying import is_passing
 
 logger = logging.getLogger("dbos")
 
@@ -90,6 +91,10 @@ class ApplicationDatabase:
     async def forget(self, io: Io, workflow_ids: Sequence[str], from_step_id: int) -> None:
         """Drop workflows' rows from a step on, for a rewind; from step 0 all, for a deletion (MGT-50)."""
         await io.query(run_now, self._forget(workflow_ids, from_step_id))
+
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether forgetting failed for something that passes."""
+        return is_passing(error)
 
     async def _forget(self, workflow_ids: Sequence[str], from_step_id: int) -> None:
         async with self._port.transaction(lenient(self._port)) as session:
