@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,22 +33,23 @@ class Fault:
     state: str = ""  # of a refusal by Postgres; empty: the connection breaks
     message: str = ""
     at_commit: bool = False
+    rerun: bool = True  # a transaction on a user's database that meets it is run again, not refused (TX-7)
 
 
 FAULTS = (
     Fault("connection lost", "postgres", True),
     Fault("reply lost", "postgres", True, at_commit=True),
     Fault("deadlock", "postgres", True, "40P01"),
-    Fault("disk full", "postgres", True, "53100"),
-    Fault("too many connections", "postgres", True, "53300"),
+    Fault("disk full", "postgres", True, "53100", rerun=False),
+    Fault("too many connections", "postgres", True, "53300", rerun=False),
     Fault("shutting down", "postgres", True, "57P01"),
     Fault("serialization failure", "postgres", True, "40001"),
-    Fault("statement timeout", "postgres", False, "57014"),
-    Fault("lock not available", "postgres", True, "55P03"),
+    Fault("statement timeout", "postgres", False, "57014", rerun=False),
+    Fault("lock not available", "postgres", True, "55P03", rerun=False),
     Fault("locked", "sqlite", True, message="database is locked"),
     Fault("reply lost", "sqlite", True, at_commit=True),
-    Fault("disk full", "sqlite", True, message="database or disk is full"),
-    Fault("disk error", "sqlite", True, message="disk I/O error"),
+    Fault("disk full", "sqlite", True, message="database or disk is full", rerun=False),
+    Fault("disk error", "sqlite", True, message="disk I/O error", rerun=False),
 )
 
 
@@ -60,28 +61,34 @@ class Injector:
         self._fault: Fault | None = None
         self._first = self._times = self._seen = 0
         self.fired = 0
+        self.refused = False  # whether it struck a transaction on a user's database that is not to be run again
 
     @contextmanager
     def armed(self, fault: Fault, first: int, times: int) -> Iterator[None]:
         """Fail `times` times from the `first` statement or commit on."""
         with self._lock:
             self._fault, self._first, self._times, self._seen, self.fired = fault, first, times, 0, 0
+            self.refused = False
         try:
             yield
         finally:
             with self._lock:
                 self._fault = None
 
-    def due(self, *, at_commit: bool) -> Fault | None:
-        """Return the fault that strikes here, if one does."""
+    def due(self, *, at_commit: bool, of_user: bool = False, named: Sequence[str] | None = None) -> Fault | None:
+        """Return the fault that strikes here, if one does.
+
+        `of_user`: here is a user's database; `named`: what alone may strike here.
+        """
         with self._lock:
             fault = self._fault
-            if fault is None or fault.at_commit != at_commit:
+            if fault is None or fault.at_commit != at_commit or (named is not None and fault.name not in named):
                 return None
             self._seen += 1
             if not self._first <= self._seen < self._first + self._times:
                 return None
             self.fired += 1
+            self.refused |= of_user and not fault.rerun
             return fault
 
 

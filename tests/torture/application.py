@@ -16,7 +16,7 @@ from typing import Any
 from face import Face, drive
 from scenarios import Program, configure
 
-from dbos import DBOS
+from dbos import DBOS, run_dbos_database_migrations
 from dbos.testing import check_invariants
 
 BOUND_SEC = 30.0
@@ -35,7 +35,8 @@ class Application:
         self._looping = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._url = url
         self._configure()
-        self.program = Program(self.face, note)
+        run_dbos_database_migrations(url)  # the program has transactions in this database
+        self.program = Program(self.face, url, note)
         DBOS.launch()
         configure()
         if self.face.looping:
@@ -46,6 +47,7 @@ class Application:
             config={
                 "name": "torture",
                 "system_database_url": self._url,
+                "application_database_url": self._url,
                 "application_version": "v1",
                 "executor_id": "torture",
                 "log_level": "CRITICAL",
@@ -55,10 +57,12 @@ class Application:
     def close(self) -> None:
         """End the application."""
         if self.face.looping:
+            asyncio.run_coroutine_threadsafe(self.program.purchases.close(), self._loop).result(BOUND_SEC)
             asyncio.run_coroutine_threadsafe(self._stop(destroy_registry=True), self._loop).result(BOUND_SEC)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._looping.join(BOUND_SEC)
         else:
+            drive(self.program.purchases.close())
             DBOS.destroy(destroy_registry=True)
         self._loop.close()
 

@@ -32,10 +32,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
-sys.path[:0] = [str(TESTS)]
+sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 
 from application import Application  # noqa: E402
 from grounds import SIDES, sides  # noqa: E402
+from users_engines import counted  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOS, DBOSClient, run_dbos_database_migrations, testing  # noqa: E402
@@ -120,7 +121,7 @@ class Matrix:
         try:
             application = self._launched(died)
             if kill is not None:
-                with kill.armed():
+                with counted(), kill.armed():
                     outcome = application.attempt(kill.name, kill.key)
                     application.expect(f"{self.colour} {kill}: untouched", kill.name, kill.key, outcome)
                     # Its own time may come a little after its commit, while nothing else is left to do.
@@ -190,7 +191,7 @@ def _names() -> Iterator[str]:
     from face import Face
     from scenarios import Program
 
-    names = list(Program(Face("blocking")).scenarios)
+    names = list(Program(Face("blocking"), "sqlite:///:memory:").scenarios)
     DBOS.destroy(destroy_registry=True)
     yield from names
 

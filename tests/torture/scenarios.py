@@ -9,10 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from face import Face, Handle
+from purchases import BOUGHT, Purchases
 from random_programs import Interpreter, expected, random_program
+from sqlalchemy.exc import DBAPIError
 
 from dbos import DBOS, Debouncer, SetEnqueueOptions, SetWorkflowID
 from dbos.error import DBOSQueueDeduplicatedError
@@ -20,13 +23,19 @@ from dbos.error import DBOSQueueDeduplicatedError
 Scenario = Callable[[str], Awaitable[Any]]
 QUEUE = "torture"
 LIMITED = "torture-limited"
+# What a transaction comes to that the database refused (TX-7): the purchase failed, or what came after it, and it has
+# a row exactly when it has a checkpoint.
+REFUSED = (("refused", 0, 0), ("refused", 1, 1))
 
 
 class Program:
     """The workflows of the campaign, and the scenarios that use them."""
 
-    def __init__(self, face: Face, note: Callable[[str], None] | None = None) -> None:
-        """Register the workflows; launch afterwards. `note` is told of every run of a step's body."""
+    def __init__(self, face: Face, url: str, note: Callable[[str], None] | None = None) -> None:
+        """Register the workflows; launch afterwards.
+
+        `url` is of the database where transactions write, `note` is told of every run of a step's body.
+        """
         self.face = face
         self.note = note
         self.dbos = face.dbos
@@ -37,6 +46,18 @@ class Program:
         self._queues()
         self._times()
         self._manage()
+        self.purchases = Purchases(face, url, self.double)
+        for kind, workflow in self.purchases.workflows.items():
+            self.scenarios[kind] = partial(self._purchase, workflow), (BOUGHT, 1, 1)
+
+    async def _purchase(self, workflow: Any, key: str) -> Any:
+        try:
+            said = await self.run(key, workflow, key)
+        except DBAPIError:
+            said = "refused"
+        steps = await self.dbos.list_workflow_steps(key)
+        taken = [step for step in steps if step["function_name"] == "buy" and step["error"] is None]
+        return said, self.purchases.count(key), len(taken)
 
     def _add(self, expected: Any) -> Callable[[Scenario], Scenario]:
         def add(scenario: Scenario) -> Scenario:
