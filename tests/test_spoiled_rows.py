@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from typing import Any
 
 import pytest
@@ -133,6 +134,8 @@ def test_a_text_that_is_no_text_costs_its_row_only(launch, db, column, bad):
         DBOS.register_queue("q", concurrency=1, polling_interval_sec=0.05)
         assert handles[1].get_result() == 1
         first, second = DBOS.list_workflows()
+    recorded = pickle.loads(pickle.dumps(first))
+    assert (recorded.workflow_id, recorded.queue_name) == (first.workflow_id, first.queue_name)
     ended = {"workflow_uuid": "ERROR", "queue_name": "ENQUEUED"}
     assert (first.status, second.status) == (ended.get(column, "SUCCESS"), "SUCCESS")
     reported = [record for record in records if "Workflow ID is no text" in str(record.exc_info)]

@@ -372,6 +372,10 @@ class Illegible(str):
         """Let SQLite have the bytes: what it shows may be the name of something else."""
         return self._raw
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Be a mere text wherever it is recorded."""
+        return str, (str(self),)
+
 
 def _text(value: bytes) -> str:
     try:
