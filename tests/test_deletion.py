@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as TimedOut
 from typing import Any
 
 import pytest
-from programs import BOUND_SEC, Gate, rerun, status_of, step_names, until, workflow_row, workflow_rows
+from programs import BOUND_SEC, Gate, rerun, status_of, step_names, workflow_row, workflow_rows
 
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID, testing
 from dbos import error as dbos_error
@@ -150,41 +150,6 @@ async def test_a_cycle_of_parents_does_not_hold_up_a_deletion(launch, db, face):
             await program()
     db.execute("update {workflow_status} set parent_workflow_id = case workflow_uuid when 'a' then 'b' else 'a' end")
     await face.dbos.delete_workflow("a", delete_children=True)
-    assert workflow_rows(db) == []
-
-
-@pytest.mark.rules("MGT-51", "MGT-65")
-@pytest.mark.parametrize("db", ["postgres"], indirect=True)  # SQLite has one writer
-async def test_a_deletion_that_waits_holds_nothing_that_others_lock_later(launch, db, client):
-    """Retention locks many, too: both do it in the order of their ids, whoever is whose child."""
-
-    @DBOS.workflow()
-    def child() -> None: ...
-
-    @DBOS.workflow()
-    def parent() -> None:
-        with SetWorkflowID("a"):
-            child()
-
-    launch()
-    with SetWorkflowID("z"):
-        parent()
-    lock = "select 1 from {workflow_status} where workflow_uuid = ? for no key update nowait"
-    waiting = """
-        select 1
-          from pg_locks w
-          join pg_locks h on h.pid = w.pid
-          join pg_database d on d.oid = h.database and d.datname = current_database()
-         where not w.granted
-    """
-    with ThreadPoolExecutor() as pool:
-        db.execute("begin")
-        db.execute(lock, "a")
-        deletion = pool.submit(client.delete_workflow, "z", delete_children=True)
-        await until(lambda: db.rows(waiting))
-        db.execute(lock, "z")
-        db.execute("rollback")
-        deletion.result(BOUND_SEC)
     assert workflow_rows(db) == []
 
 

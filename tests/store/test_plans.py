@@ -231,7 +231,7 @@ def test_retention_goes_by_indexes(session: Explained, application: str | None) 
         lambda: retention.page(session, application, MIDDLE_MS + SPAN_MS, after, 500),
         lambda: retention.page(session, application, MIDDLE_MS, None, 500),
         lambda: retention.created_at_of_newest(session, application, 1000),
-        lambda: retention.collect(session, ids),
+        lambda: retention.collect(session, retention.held(session, ids)),
         lambda: retention.unread(session, [after]),
         lambda: retention.is_active_older(session, application, MIDDLE_MS),
         lambda: deletion.delete(session, ids, with_children=True),

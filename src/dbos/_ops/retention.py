@@ -113,9 +113,10 @@ async def _collect(node: Node, io: Io, workflow_ids: list[str]) -> int:
 
 
 def _collect_all(workflow_ids: list[str], session: Session) -> list[str]:
+    held = retention.held(session, workflow_ids)
     gone: list[str] = []
-    for start in range(0, len(workflow_ids), PAGE_ROWS):
-        gone += retention.collect(session, workflow_ids[start : start + PAGE_ROWS])
+    for start in range(0, len(held), PAGE_ROWS):
+        gone += retention.collect(session, held[start : start + PAGE_ROWS])
     return gone
 
 

@@ -19,7 +19,7 @@ _ROWS = """
 select w.workflow_uuid, w.owner_xid
   from {workflow_status} w
  where w.workflow_uuid {in:ids}
- order by w.workflow_uuid
+ order by {bytewise:w.workflow_uuid}
 """
 BELONGINGS = {
     "operation_outputs": "workflow_uuid",

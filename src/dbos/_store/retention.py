@@ -99,22 +99,27 @@ def _forks(session: Session, workflow_ids: Sequence[str]) -> dict[str, str]:
     return dict(rows)
 
 
-def collect(session: Session, workflow_ids: Sequence[str]) -> list[str]:
-    """Delete those of the given workflows that may go still: one may have been resumed, or forked, since (MGT-66).
-
-    Whoever does either waits for the rows that are locked here.
-    """
+def held(session: Session, workflow_ids: Sequence[str]) -> list[Old]:
+    """Lock the rows of the given workflows until commit, in the order in which everybody does, and read them."""
     rows = session.rows(
         """
         select w.created_at, w.workflow_uuid, w.parent_workflow_id
           from {workflow_status} w
          where w.workflow_uuid {in:ids}
-         order by w.workflow_uuid
+         order by {bytewise:w.workflow_uuid}
          {lock:w}
         """,
         ids=list(workflow_ids),
     )
-    gone = unread(session, [Old(*row) for row in rows])
+    return [Old(*row) for row in rows]
+
+
+def collect(session: Session, old: Sequence[Old]) -> list[str]:
+    """Delete those of workflows held by this transaction that may go still (MGT-66).
+
+    One may have been resumed, or forked, before it was held. Whoever does either waits for it since.
+    """
+    gone = unread(session, old)
     remove(session, gone)
     return gone
 
@@ -137,17 +142,17 @@ def is_active_older(session: Session, application_name: str | None, cutoff_ms: i
 
 
 def cancel_older(session: Session, application_name: str | None, status: str, cutoff_ms: int, size: int) -> list[str]:
-    """Cancel workflows of an active status that were created at the cutoff or before (MGT-68); return which."""
-    rows = session.rows(
-        f"""
+    """Cancel workflows of an active status that were created at the cutoff or before (MGT-68); return which.
+
+    Those that somebody holds are left for another time, but for one, which is waited for while nothing else is held.
+    """
+    older = f"""
         select w.workflow_uuid
           from {{workflow_status}} w
          where w.status = '{status}' and w.created_at <= :cutoff and {_scope(application_name)}
          limit :size
-         {{lock:w}}
-        """,
-        application=application_name,
-        cutoff=cutoff_ms,
-        size=size,
-    )
+    """
+    given = {"application": application_name, "cutoff": cutoff_ms}
+    session.rows(older + "{lock:w}", **given, size=1)
+    rows = session.rows(older + "{skip_locked:w}", **given, size=size)
     return cancelling.cancel(session, [row[0] for row in rows])

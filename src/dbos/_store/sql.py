@@ -21,6 +21,7 @@ A statement says `:name` for a parameter and `{token}` for what differs:
     {contains:attributes} whether a JSON column contains the parameter `attributes`
     {in_flight:w}       that `w` is queued or running: SQLite uses the index of those only when told in its own words
     {age:w}             what orders rows of `w` created in the same millisecond, as far as the database knows
+    {bytewise:w.id}     a text, to be sorted as Python does: the order in which everybody locks rows of workflows
     {is_table:name}     whether there is a table whose qualified name is the parameter `name`
     {sent:n}            the same of the messages `n`: by the transactions that sent them; of one transaction, our own
                         message ids sort by age, other ones only by place
@@ -84,6 +85,7 @@ _POSTGRES = {
     "as_json": "{0}::jsonb",
     "contains": "{0} @> :attributes::jsonb",
     "age": '{0}.creator_xid collate "C"',  # texts sort by their bytes five times faster
+    "bytewise": '{0} collate "C"',
     "is_table": "to_regclass(:{0}) is not null",
     "sent": "age({0}.xmin) desc, case when length({0}.message_uuid) = 36 and substr({0}.message_uuid, 15, 1) = '7' "
     "then {0}.message_uuid end, {0}.ctid",
@@ -109,6 +111,7 @@ _SQLITE = {
     "as_json": "{0}",
     "contains": "false",
     "age": "{0}.rowid",
+    "bytewise": "{0}",
     "is_table": "exists (select 1 from sqlite_master where type = 'table' and name = :{0})",
     "sent": "{0}.rowid",
     "elements": "json_each({0}) m",

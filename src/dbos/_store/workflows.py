@@ -366,7 +366,7 @@ def held(session: Session, workflow_ids: list[str]) -> set[str]:
         select w.workflow_uuid
           from {workflow_status} w
          where w.workflow_uuid {in:ids}
-         order by w.workflow_uuid
+         order by {bytewise:w.workflow_uuid}
          {lock:w}
         """,
         ids=workflow_ids,
