@@ -9,6 +9,7 @@ import pytest
 from programs import INTERNAL_QUEUE, step_names, streamed
 
 from dbos import SetWorkflowID, _lifecycle, testing
+from dbos._engine.recovery import requeue
 from dbos._store.database import ConnectionLost
 
 pytestmark = pytest.mark.usefixtures("soon")
@@ -65,39 +66,60 @@ async def test_a_message_whose_receipt_lost_its_reply_is_received_once(launch: A
     assert [row["consumed_by_function_id"] for row in consumed] == [1, 3]
 
 
-@pytest.mark.rules("OP-6", "RV-44")
-async def test_a_step_whose_reply_was_lost_while_its_run_was_dispatched_again_stands(
+def hand_over() -> None:
+    """Take the run from this process and let it claim it again, as after a lapse of its lease; then lose the reply."""
+    node = _lifecycle.launched().runtime
+    assert node is not None
+    run = node.runs["w"]
+    owner = run.owner
+    requeue(node, ["w"], [node.executor_id], INTERNAL_QUEUE, None)
+    handed = threading.Event()
+    while run.owner == owner:
+        handed.wait(0.001)
+    lose_the_reply()
+
+
+@pytest.mark.rules("OP-6", "RV-44", "RV-46", "FT-3")
+async def test_what_was_committed_under_an_earlier_token_of_the_same_execution_stands(
     launch: Any, db: Any, face: Any
 ) -> None:
-    runs: list[int] = []
+    ran: list[int] = []
 
     @face.step(name="step")
     async def step() -> int:
-        runs.append(1)
-        return 7
+        ran.append(1)
+        return len(ran)
 
     @face.workflow()
-    async def program() -> int:
-        with testing.at_commit(1, dispatched_again, when="after"):
-            return await step()
+    async def child() -> str:
+        return "child"
 
-    def dispatched_again() -> None:
-        node = _lifecycle.launched().runtime
-        assert node is not None
-        run = node.runs["w"]
-        owner = run.owner
-        db.execute(
-            "update {workflow_status} set status = 'ENQUEUED', owner_xid = null, started_at_epoch_ms = null,"
-            " queue_name = ? where workflow_uuid = 'w'",
-            INTERNAL_QUEUE,
-        )
-        while run.owner == owner:
-            node.enqueued(INTERNAL_QUEUE)
-            threading.Event().wait(0.005)
-        lose_the_reply()
+    @face.workflow()
+    async def program() -> list[Any]:
+        results = []
+        for act in (
+            step,
+            lambda: face.dbos.set_event("e", 1),
+            lambda: face.dbos.write_stream("s", "value"),
+            lambda: face.dbos.send("w", "message", "t"),
+            lambda: face.dbos.recv("t", timeout_seconds=0),
+            lambda: face.dbos.get_event("w", "e", 0),
+            child,
+        ):
+            with testing.at_commit(1, hand_over, when="after"):
+                results.append(await act())
+        return results
 
     launch()
     with SetWorkflowID("w"):
-        assert await program() == 7
-    assert runs == [1]
-    assert step_names(db, "w") == [(1, "step")]
+        assert await program() == [1, None, None, None, "message", 1, "child"]
+    assert ran == [1]
+    assert await streamed("w", "s") == ["value"]
+    assert step_names(db, "w")[:5] == [
+        (1, "step"),
+        (2, "DBOS.setEvent"),
+        (3, "DBOS.writeStream"),
+        (4, "DBOS.send"),
+        (5, "DBOS.recv"),
+    ]
+    assert testing.check_invariants(db.url) == []

@@ -20,6 +20,7 @@ from .._model.outcome import Value
 from .._model.records import SendMessage
 from .._model.serialize import PORTABLE, WorkflowSerializationFormat
 from .._store import messages as store
+from .._store import steps
 from .._store.database import Kind
 from .._store.journal import Entry
 from .._store.messages import NULL_TOPIC, Message, Stored
@@ -284,7 +285,14 @@ async def _receive(
             if run.owner == owner:
                 note(run, verdict)
                 raise
-            continue  # the run was dispatched again meanwhile and its new token handed to us (RV-44)
+            # The run was dispatched again and its new token handed to us (RV-44). What was lost may be the reply alone.
+            recorded = await io.query(
+                node.database.read, lambda session: steps.recorded(session, run.workflow_id, step_id)
+            )
+            if recorded is not None:
+                run.recorded_to = max(run.recorded_to, step_id)
+                return Value(recorded_value(node, recorded))
+            continue
         if entry.value is not False:
             run.checked_at = entry.durable_at
             run.recorded_to = max(run.recorded_to, step_id)
