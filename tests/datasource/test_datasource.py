@@ -393,3 +393,25 @@ def test_a_transaction_in_a_transaction_is_its_own_on_postgres_and_refused_on_sq
         with pytest.raises(ValueError, match="outer"):
             outer()
         assert items(db) == ["inner"]
+
+
+@pytest.mark.rules("DS-25", "TXN-6")
+def test_an_outcome_that_cannot_be_read_is_reported_by_the_workflows_id(db: Any, create: Any, launch: Any) -> None:
+    shop = create()
+
+    @shop.transaction(name="buy")
+    def buy() -> None:
+        order(shop.sql_session(), "book")
+
+    @DBOS.workflow()
+    def visit() -> None:
+        buy()
+
+    launch()
+    DBOS.register_queue("visits")  # what is claimed from a queue looks for what an earlier execution left
+    db.execute("alter table {datasource_outputs} rename column output to garbled")
+    with SetWorkflowID("visit"):
+        handle = DBOS.enqueue_workflow("visits", visit)
+    with pytest.raises(DBOSException, match="transaction buy, step 1 of workflow visit, cannot be read: .*output"):
+        handle.get_result()
+    assert items(db) == []

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import CursorResult, text
-from sqlalchemy.exc import ArgumentError, InvalidRequestError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError
 
 from .._engine import datasources
 from .._engine.color import Blocking, Io, Looping
@@ -24,7 +24,7 @@ from .._engine.runtime import Runtime
 from .._engine.step import confirm, record, recorded_value, replayed
 from .._engine.threads import Threads
 from .._engine.tracing import Tracer, around
-from .._error import DBOSUnexpectedStepError
+from .._error import DBOSException, DBOSUnexpectedStepError
 from .._model.outcome import Failure, Outcome, Value
 from .._model.serialize import Codec
 from .checkpoints import Recorded, Step
@@ -231,9 +231,17 @@ async def _insert(place: Place, session: Any, step: Step, recorded: Recorded) ->
 
 
 async def _find(place: Place, step: Step) -> Recorded | None:
-    async with place.port.transaction(lenient(place.port)) as session:
-        key = {"workflow_id": step.workflow_id, "step_id": step.step_id}
-        row = (await place.port.execute(session, place.table.find, key)).first()
+    key = {"workflow_id": step.workflow_id, "step_id": step.step_id}
+    try:
+        async with place.port.transaction(lenient(place.port)) as session:
+            row = (await place.port.execute(session, place.table.find, key)).first()
+    except DBAPIError as error:
+        if is_passing(error):
+            raise
+        raise DBOSException(
+            f"The outcome of transaction {step.name}, step {step.step_id} of workflow {step.workflow_id}, cannot be "
+            f"read: {error.orig}"
+        ) from error
     if row is None:
         return None
     found = Recorded(*row)
