@@ -22,23 +22,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import psycopg
 from click.testing import CliRunner
 from psycopg.rows import dict_row
+from sqlalchemy import text
 
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
 from databases import Database  # noqa: E402
 from grounds import dropped  # noqa: E402
+from spoiling import HALF, OF_TRANSACTIONS, OF_WORKFLOWS, OWNERS, TORN, Case, cases  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
-from dbos import DBOS, DBOSClient, SetWorkflowID, run_dbos_database_migrations  # noqa: E402
+from dbos import DBOS, DBOSClient, SetWorkflowID, SQLAlchemyDatasource, run_dbos_database_migrations  # noqa: E402
 from dbos.cli.cli import app  # noqa: E402
 
 logger = logging.getLogger("campaign")
@@ -50,73 +50,8 @@ ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 DRIVERS = ("psycopg", "sqlite3", "sqlalchemy")
 # A row that says so waits for somebody who knows what it means: another queue, version or application.
 WAITING = {"workflow_uuid", "status", "queue_name", "queue_partition_key", "application_version", "application_name"}
-OWNERS = {
-    "workflow_status": "workflow_uuid",
-    "workflow_input": "workflow_uuid",
-    "workflow_output": "workflow_uuid",
-    "operation_outputs": "workflow_uuid",
-    "notifications": "destination_uuid",
-    "workflow_events": "workflow_uuid",
-    "workflow_events_history": "workflow_uuid",
-    "streams": "workflow_uuid",
-    "workflow_schedules": "schedule_name",
-    "application_versions": "version_name",
-    "queues": "name",
-    "executors": "executor_id",
-}
-OF_WORKFLOWS = [table for table, owner in OWNERS.items() if owner in ("workflow_uuid", "destination_uuid")]
-TEXTS = ("", "garbage", "{", "[1]", "null", "\u2603" * 3000)
-# What a later version or another language might have written.
-FOREIGN = {
-    "status": ("PAUSED", "success"),
-    "serialization": ("zstd_v9", "js_superjson", "portable_json", "py_pickle"),
-    "cron_timezone": ("Mars/Olympus",),
-    "schedule": ("@fortnightly", "* * * * * * * *", "99 * * * *"),
-    "last_fired_at": ("yesterday", "9999-12-31T23:59:59Z"),
-}
-NUMBERS = (-1, 0, 2**31 - 1, 2**62)
-REALS = (-1.0, 0.0, 1e300)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One column of one table, how it is spoiled, and whether its workflow is queued again."""
-
-    table: str
-    column: str
-    value: Any
-    queued: bool
-
-    @property
-    def is_nameless(self) -> bool:
-        """Whether the workflow has an id that is no text."""
-        return (self.table, self.column) == ("workflow_status", "workflow_uuid") and not isinstance(
-            self.value, (str, Half, NoneType)
-        )
-
-    def __str__(self) -> str:
-        """Say it in a line."""
-        value = self.value if len(repr(self.value)) < 40 else f"{self.value[:20]}..."
-        return f"{self.table}.{self.column} = {value!r}{', queued again' if self.queued else ''}"
-
-
-class Half:
-    """The first half of what was there."""
-
-    def __repr__(self) -> str:
-        """Say so."""
-        return "its first half"
-
-
-class Torn:
-    """A text that is no UTF-8."""
-
-    def __repr__(self) -> str:
-        """Say so."""
-        return "no UTF-8"
-
-
-HALF, TORN = Half(), Torn()
+# A transaction whose row says that it is another's is done again.
+KEYS = ("workflow_id", "workflow_uuid", "step_id", "function_id")
 
 
 class Ward(logging.Handler):
@@ -146,11 +81,14 @@ class Campaign:
             config={
                 "name": "rowapp",
                 "system_database_url": db.url,
+                "application_database_url": db.url,
                 "application_version": "v1",
                 "executor_id": "rows",
                 "log_level": "WARNING",
             }
         )
+        self.shop = SQLAlchemyDatasource.create(db.url)
+        db.execute("create table purchases (item text not null)")
         self._register()
         DBOS.launch()
         logging.getLogger("dbos").handlers[:] = [self.ward]
@@ -161,6 +99,7 @@ class Campaign:
         """End the application."""
         self.client.destroy()
         DBOS.destroy(destroy_registry=True)
+        self.shop.engine.dispose()
 
     def _register(self) -> None:
         @DBOS.step()
@@ -188,7 +127,27 @@ class Campaign:
         @DBOS.workflow()
         def tick(*_: Any) -> None: ...
 
-        self.victim, self.neighbour, self.tick = victim, neighbour, tick
+        insert = text("insert into purchases (item) values (:item)")
+
+        @self.shop.transaction(name="buy")
+        def buy(number: int) -> int:
+            self.shop.sql_session().execute(insert, {"item": DBOS.workflow_id})
+            return number
+
+        @DBOS.transaction(name="pay")
+        def pay(number: int) -> int:
+            DBOS.sql_session.execute(insert, {"item": DBOS.workflow_id})
+            return number
+
+        @DBOS.workflow()
+        def buyer(number: int) -> list[int]:
+            # When it is queued again, it has forgotten what follows.
+            double(number)
+            bought, paid = buy(number), pay(number)
+            self.bought = self.db.rows("select * from {datasource_outputs} where workflow_id = ?", DBOS.workflow_id)
+            return [bought, paid]
+
+        self.victim, self.buyer, self.neighbour, self.tick = victim, buyer, neighbour, tick
 
     # --- one case
 
@@ -228,12 +187,24 @@ class Campaign:
             problems.append("is not reported once")
         if case.queued and case.column not in WAITING and not self._over(key):
             problems.append("neither ends nor is reported")
+        if case.table in OF_TRANSACTIONS and case.column not in KEYS:
+            (found,) = self.db.rows("select count(*) as bought from purchases where item = ?", key)
+            if found["bought"] != 2:
+                problems.append(f"its transactions took effect {found['bought']} times, not once each")
         problems += self._listed(case.table, key)
         problems += self._read(key) if case.table in OF_WORKFLOWS else ()
 
     def _prepare(self, table: str, key: str) -> None:
         """Make what is to be spoiled."""
-        if table in OF_WORKFLOWS:
+        if table in OF_TRANSACTIONS:
+            with SetWorkflowID(key):
+                self.buyer(3)
+            for row in self.bought:  # which a workflow that ends forgets
+                self.db.execute(
+                    f"insert into {{datasource_outputs}} ({', '.join(row.keys())}) values (?, ?, ?, ?, ?, ?)",
+                    *dict(row).values(),
+                )
+        elif table in OF_WORKFLOWS:
             with SetWorkflowID(key):
                 self.victim(3)
             DBOS.send(key, "told", "topic")
@@ -264,7 +235,10 @@ class Campaign:
             statements = [
                 ("delete from {workflow_output} where workflow_uuid = ?", [key]),
                 ("delete from {streams} where workflow_uuid = ?", [key] if case.table != "streams" else [""]),
-                ("delete from {operation_outputs} where workflow_uuid = ? and function_id > 3", [key]),
+                (
+                    "delete from {operation_outputs} where workflow_uuid = ? and function_id > ?",
+                    [key, 1 if case.table in OF_TRANSACTIONS else 3],
+                ),
                 (
                     "update {workflow_status} set status = 'ENQUEUED', queue_name = ?, owner_xid = null, "
                     "completed_at = null, started_at_epoch_ms = null where workflow_uuid = ?",
@@ -369,49 +343,6 @@ class Campaign:
             self.db.execute(f"delete from {{{table}}}")
         self.db.execute("delete from {queues} where name <> ?", QUEUE)
         self.db.execute("delete from {executors} where expires_at_epoch_ms <= 0 or executor_id <> 'rows'")
-
-
-def cases(db: Database) -> Iterator[Case]:
-    """Return every case of a database."""
-    for table in OWNERS:
-        for column, kind in columns(db, table):
-            for value in values(column, kind, db.dialect):
-                yield Case(table, column, value, queued=False)
-                if table in OF_WORKFLOWS and table != "workflow_output":
-                    yield Case(table, column, value, queued=True)
-
-
-def columns(db: Database, table: str) -> list[tuple[str, str]]:
-    """Return the columns of a table and their types."""
-    if db.dialect == "sqlite":
-        return [(row["name"], row["type"].lower()) for row in db.rows(f"pragma table_info('{table}')")]
-    rows = db.rows(
-        "select column_name as name, data_type as type from information_schema.columns "
-        "where table_schema = 'dbos' and table_name = ? order by ordinal_position",
-        table,
-    )
-    return [(row["name"], row["type"]) for row in rows]
-
-
-def values(column: str, kind: str, dialect: str) -> Iterator[Any]:
-    """Return what a column is spoiled with; SQLite takes anything anywhere."""
-    yield None
-    if kind in ("text", "character varying", "jsonb", "json"):
-        yield HALF
-        yield from TEXTS if "json" not in kind else ('"text"', "[1]", "7", "{}")
-        yield from FOREIGN.get(column, ())
-        if dialect == "sqlite":
-            yield b"\xff\x00"
-            yield TORN
-    elif kind == "boolean":
-        yield from (True, False) if dialect == "postgres" else (1, 0, 7, "garbage")
-    elif kind in ("real", "double precision", "numeric"):
-        yield from REALS
-        yield from (float("nan"), float("inf")) if dialect == "postgres" else ("garbage",)
-    else:
-        yield from NUMBERS
-        if dialect == "sqlite":
-            yield from ("garbage", 1.5)
 
 
 def run(db: Database, chosen: Callable[[Case], bool]) -> Campaign:
