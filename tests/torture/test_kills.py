@@ -1,4 +1,6 @@
-"""A share of the kill campaign: random programs, killed in the middle of commits, lose nothing and repeat nothing."""
+"""A share of the kill campaign: random programs and transactions, killed in the middle of commits, lose nothing and
+repeat nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ def test_killed_before_inside_and_after_commits_a_program_comes_to_the_same() ->
             str(CAMPAIGN),
             "--scenario",
             "program",
+            "--scenario",
+            "datasource",
             "--share",
-            "0.3",
+            "0.2",
             "--seed",
             "3",
             "--floor",
