@@ -10,6 +10,7 @@ from statements import run
 # Each seed strikes at other points, so a series of runs comes to all of them.
 SHARE = 0.02
 SEED = 20260
+TRANSACTIONS = ["datasource", "transaction"]
 
 
 @pytest.mark.timeout(300)
@@ -17,5 +18,14 @@ SEED = 20260
 @pytest.mark.parametrize("colour", ["blocking", "looping"])
 def test_a_statement_or_commit_that_fails_is_not_noticed(db: Any, colour: str) -> None:
     campaign = run(db.url, colour, seed=SEED, share=SHARE)
+    assert not campaign.broken, "\n".join(campaign.broken)
+    assert campaign.fired.total() > 50, "VOID: too few faults fired"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.rules("TX-5", "TX-7", "TXN-5", "TXN-7", "DS-27", "DS-28")
+def test_a_transaction_on_a_users_database_takes_effect_once_whatever_fails(db: Any) -> None:
+    colour = "looping" if db.dialect == "postgres" else "blocking"
+    campaign = run(db.url, colour, seed=50, share=0.05, scenarios=TRANSACTIONS)
     assert not campaign.broken, "\n".join(campaign.broken)
     assert campaign.fired.total() > 50, "VOID: too few faults fired"
