@@ -673,6 +673,20 @@ TRANSACTIONS = (
         "datasource/test_retries.py::test_a_commit_whose_reply_was_lost_is_found",
     ),
     _mutant(
+        "that looking for a transaction failed is how it ended",
+        "integrations/exactly_once.py",
+        "        if not is_passing(failure):\n            return Failure(failure)\n        look",
+        "        if not is_transient(failure):\n            return Failure(failure)\n        look",
+        "datasource/test_retries.py::test_that_looking_failed_is_not_how_a_transaction_ended",
+    ),
+    _mutant(
+        "a rewind does not wait until outcomes are dropped",
+        "_engine/datasources.py",
+        "                if not keeper.is_passing(error):\n                    raise\n",
+        "                raise\n",
+        "unit/test_datasources.py::test_a_rewind_waits_for_what_is_in_its_way",
+    ),
+    _mutant(
         "a recovered run does not look for its transaction",
         "integrations/exactly_once.py",
         "    look = run.queue_name is not None\n",
