@@ -38,6 +38,16 @@ def left(shop: SQLAlchemyDatasource) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
+def fail_deleting(shop: SQLAlchemyDatasource, *messages: str) -> None:
+    """Let the next deletions fail, one for each message."""
+    failures = [sqlite3.OperationalError(message) for message in messages]
+
+    @event.listens_for(shop.engine, "before_cursor_execute")
+    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("delete") and failures:
+            raise OperationalError(statement, {}, failures.pop(0))
+
+
 @pytest.mark.rules("DS-31", "TXN-8")
 def test_a_rewind_drops_the_outcomes_from_the_cut(shop: SQLAlchemyDatasource) -> None:
     run_now(datasources.forget(BLOCKING, "w", 2))
@@ -47,15 +57,23 @@ def test_a_rewind_drops_the_outcomes_from_the_cut(shop: SQLAlchemyDatasource) ->
 @pytest.mark.rules("DS-31", "EX-42")
 def test_a_rewind_waits_for_what_is_in_its_way(shop: SQLAlchemyDatasource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_SEC", 0.001)
-    failures = [sqlite3.OperationalError("no such table"), sqlite3.OperationalError("disk I/O error")]
-
-    @event.listens_for(shop.engine, "before_cursor_execute")
-    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("delete") and failures:
-            raise OperationalError(statement, {}, failures.pop())
-
+    fail_deleting(shop, "disk I/O error", "no such table")
     with pytest.raises(OperationalError, match="no such table"):
         run_now(datasources.forget(BLOCKING, "w", 2))
     assert len(left(shop)) == 4
     run_now(datasources.forget(BLOCKING, "w", 2))
     assert left(shop) == [("other", 2), ("w", 1)]
+
+
+@pytest.mark.rules("MGT-50")
+def test_of_a_deleted_workflow_nothing_is_left_for_the_next_of_its_id(
+    shop: SQLAlchemyDatasource, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_deleting(shop, "disk I/O error")  # as connections fail that are older than their server
+    run_now(datasources.forget_deleted(BLOCKING, ["w"]))
+    assert left(shop) == [("other", 2)]
+    assert not caplog.messages
+    fail_deleting(shop, "no such table")
+    run_now(datasources.forget_deleted(BLOCKING, ["other"]))
+    assert left(shop) == [("other", 2)]
+    assert "1 deleted workflows" in caplog.text

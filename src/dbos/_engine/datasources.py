@@ -82,11 +82,22 @@ async def forget_deleted(io: Io, workflow_ids: Sequence[str]) -> None:
     """Drop all checkpoints of workflows that have been deleted; that this fails does not bring them back."""
     for keeper in list(_keepers) if workflow_ids else ():
         try:
-            await keeper.forget(io, workflow_ids, 0)
+            await _forget_deleted(keeper, io, workflow_ids)
         except Exception as error:
             logger.warning(
                 "The checkpoints of %d deleted workflows in %s were left behind: %s", len(workflow_ids), keeper, error
             )
+
+
+async def _forget_deleted(keeper: Keeper, io: Io, workflow_ids: Sequence[str]) -> None:
+    """Try twice: the connections may have been older than the server, and what is left behind is taken for the outcome
+    of the next workflow of its id."""
+    try:
+        await keeper.forget(io, workflow_ids, 0)
+    except Exception as error:
+        if not keeper.is_passing(error):
+            raise
+        await keeper.forget(io, workflow_ids, 0)
 
 
 async def finish(node: Any, io: Io, run: Run) -> None:
