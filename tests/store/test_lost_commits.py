@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbos import DBOS, SetWorkflowID, testing
-from dbos._store.database import ConnectionLost
+from dbos._store.database import Conflicted, ConnectionLost, Contended
 
 pytestmark = pytest.mark.usefixtures("soon")
 
@@ -72,3 +72,22 @@ def test_a_deletion_in_a_workflow_is_recorded_once(tree, db, when):
         deleter()
     rows: list[dict[str, Any]] = db.rows("select * from {operation_outputs} where workflow_uuid = ?", "d")
     assert [row["function_name"] for row in rows] == ["DBOS.deleteWorkflow"]
+
+
+@pytest.mark.rules("EX-42", "LIF-12")
+@pytest.mark.parametrize("failure", [ConnectionLost, Contended, Conflicted])
+def test_a_launch_outlives_what_passes_at_each_of_its_commits(launch, db, failure):
+    def fail() -> None:
+        struck.append(1)
+        raise failure("goes by")
+
+    number = 0
+    while True:
+        struck: list[int] = []
+        number += 1
+        with testing.at_commit(number, fail):
+            launch()
+        DBOS.destroy()
+        if not struck:
+            break
+    assert number > 2, "a launch registers its version and takes its lease"

@@ -29,7 +29,7 @@ class Clock:
 def lease_by(clock: Clock, renewed: Callable[[Any], bool] = lambda work: True) -> Lease:
     """Return the lease of a process on a database that always answers, and says this to a renewal."""
     failures = (Passing, sqlite3.Error)
-    database = SimpleNamespace(claim=lambda work, alone: None, attempt=renewed, failures=failures)
+    database = SimpleNamespace(persist=lambda work: None, attempt=renewed, failures=failures)
     node: Any = SimpleNamespace(
         settings=SimpleNamespace(executor_lease_sec=LEASE_SEC),
         clock=clock,

@@ -45,7 +45,8 @@ class Lease(Service):
 
     def take(self) -> None:
         """Take the lease, before anything runs under it."""
-        self._node.database.claim(lambda session: leases.take(session, self.holder, self._lease_ms), alone=True)
+        database = self._node.database
+        database.persist(lambda: database.attempt(lambda session: leases.take(session, self.holder, self._lease_ms)))
         self._renewed_at = self._node.clock.monotonic_sec()
 
     @property
