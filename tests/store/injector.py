@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 
 from dbos._model import retry
+from dbos._service import lease
 from dbos._store import postgres, sqlite
 from dbos._store.database import ConnectionLost
 
@@ -180,6 +181,7 @@ def installed() -> Iterator[Injector]:
             replace(owner, name, _before(injector, getattr(owner, name), fail))
         for owner, name in COMMITS:
             replace(owner, name, _after(injector, getattr(owner, name)))
+        replace(lease, "RETRY_SEC", 0.002)
         undo.enter_context(prompt_retries(0.002))
         yield injector
 

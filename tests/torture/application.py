@@ -15,6 +15,7 @@ from typing import Any
 
 from face import Face, drive
 from scenarios import Program, configure
+from sqlalchemy.exc import DBAPIError
 
 from dbos import DBOS, run_dbos_database_migrations
 from dbos.testing import check_invariants
@@ -36,7 +37,7 @@ class Application:
         self._url = url
         self._configure()
         run_dbos_database_migrations(url)  # the program has transactions in this database
-        self.program = Program(self.face, url, note)
+        self.program = Program(self.face, url, note, self._relaunch)
         DBOS.launch()
         configure()
         if self.face.looping:
@@ -77,6 +78,25 @@ class Application:
         self.settle(f"{self.colour}: after a restart", "")
         for violation in check_invariants(self._url, at_rest=True, dense=True):
             self.note_break(f"{self.colour}: after a restart", str(violation))
+
+    def _relaunch(self) -> None:
+        """End DBOS and launch it again, and again when that fails; then raise how it failed first.
+
+        That an application's own database is away may fail a launch; that the system database is, may not.
+        """
+        failures: list[Exception] = []
+        while True:
+            DBOS.destroy()
+            self._configure()
+            try:
+                DBOS.launch()
+                break
+            except DBAPIError:
+                continue
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     async def _stop(self, **options: Any) -> None:
         with ThreadPoolExecutor(1) as own:  # the loop's default executor may be DBOS's, and closed

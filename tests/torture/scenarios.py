@@ -16,6 +16,7 @@ from face import Face, Handle
 from purchases import BOUGHT, Purchases
 from random_programs import Interpreter, expected, random_program
 from sqlalchemy.exc import DBAPIError
+from takeovers import Takeovers
 
 from dbos import DBOS, Debouncer, SetEnqueueOptions, SetWorkflowID
 from dbos.error import DBOSQueueDeduplicatedError
@@ -31,10 +32,17 @@ REFUSED = (("refused", 0, 0), ("refused", 1, 1))
 class Program:
     """The workflows of the campaign, and the scenarios that use them."""
 
-    def __init__(self, face: Face, url: str, note: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        face: Face,
+        url: str,
+        note: Callable[[str], None] | None = None,
+        relaunch: Callable[[], None] | None = None,
+    ) -> None:
         """Register the workflows; launch afterwards.
 
-        `url` is of the database where transactions write, `note` is told of every run of a step's body.
+        `url` is of the database where transactions write, `note` is told of every run of a step's body, `relaunch` ends
+        DBOS and launches it again.
         """
         self.face = face
         self.note = note
@@ -49,6 +57,7 @@ class Program:
         self.purchases = Purchases(face, url, self.double)
         for kind, workflow in self.purchases.workflows.items():
             self.scenarios[kind] = partial(self._purchase, workflow), (BOUGHT, 1, 1)
+        self.scenarios |= Takeovers(face, note, relaunch).scenarios
 
     async def _purchase(self, workflow: Any, key: str) -> Any:
         try:

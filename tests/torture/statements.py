@@ -91,14 +91,22 @@ def points(seed: int, share: float) -> Iterator[int]:
     return (point for point in range(1, MOST_POINTS) if share >= 1 or chosen.random() < share)
 
 
-def run(url: str, colour: str, *, seed: int = 0, share: float = 1.0, scenarios: list[str] | None = None) -> Campaign:
-    """Run the campaign in one colour, or a random share of it."""
+def run(
+    url: str,
+    colour: str,
+    *,
+    seed: int = 0,
+    share: float = 1.0,
+    scenarios: list[str] | None = None,
+    without: tuple[str, ...] = (),
+) -> Campaign:
+    """Run the campaign in one colour, or a random share of it, or some scenarios."""
     dialect = "sqlite" if url.startswith("sqlite") else "postgres"
     with installed() as injector, failing(injector):
         campaign = Campaign(url, colour, injector)
         try:
             for number, name in enumerate(campaign.program.scenarios):
-                if scenarios and name not in scenarios:
+                if name in without or (scenarios and name not in scenarios):
                     continue
                 began, before = time.monotonic(), campaign.fired.total()
                 for fault in (fault for fault in FAULTS if fault.dialect == dialect):
