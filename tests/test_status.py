@@ -231,6 +231,8 @@ async def test_ties_keep_the_order_of_creation(launch, db, face):
     assert [status.workflow_id for status in await face.dbos.list_workflows()] == names
     reverse = await face.dbos.list_workflows(sort_desc=True)
     assert [status.workflow_id for status in reverse] == names[::-1]
+    rest = await face.dbos.list_workflows(sort_desc=True, offset=1)
+    assert [status.workflow_id for status in rest] == names[-2::-1]
 
 
 @pytest.mark.rules("INS-14", "INS-7")

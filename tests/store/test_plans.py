@@ -202,6 +202,12 @@ def test_a_filter_that_few_workflows_meet_goes_by_its_own_index(session: Explain
         assert SELECTIVE[wanted] in session.plan
 
 
+def test_workflows_that_a_page_skips_are_not_joined(session: Explained) -> None:
+    search.workflows(session, Filter(limit=50, offset=5_000))
+    (plan,) = session.plans
+    assert plan.startswith(("CO-ROUTINE", "MATERIALIZE")) or plan.index(" Join ") < plan.index("Limit")
+
+
 @pytest.mark.parametrize("wanted", list(FILTERS))
 def test_counts_of_a_period_go_by_an_index(session: Explained, wanted: str) -> None:
     period = {"created_from_ms": MIDDLE_MS, "created_to_ms": MIDDLE_MS + SPAN_MS}

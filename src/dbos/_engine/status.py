@@ -20,6 +20,8 @@ from .step import operation
 
 logger = logging.getLogger("dbos")
 
+_BLANK: dict[str, Any] = dict.fromkeys(search.SHOWN)
+
 
 async def status_or_raise(node: Node, io: Io, workflow_id: str) -> WorkflowStatus:
     """Read a handle's status; one operation in workflow code (HND-6)."""
@@ -41,8 +43,10 @@ async def get_status(node: Node, io: Io, workflow_id: str, *, step_id: int | Non
 
 def workflow_status(codec: Codec, row: Row) -> WorkflowStatus:
     """Decode one listed workflow."""
-    # Thousands are listed at once: 34 fields that are assigned one by one cost four times as much.
-    shown = dict(zip(search.SHOWN, row))  # noqa: B905 - the row is longer, by its serialization
+    # Thousands are listed at once: 34 fields that are assigned one by one cost four times as much, and a dict that
+    # grows with them a fifth more than the copy of one.
+    shown = _BLANK.copy()
+    shown.update(zip(search.SHOWN, row))  # noqa: B905 - the row is longer, by its serialization
     serialization = row[-1]
     if shown["authenticated_roles"] is not None:
         shown["authenticated_roles"] = _json(shown, "authenticated_roles")

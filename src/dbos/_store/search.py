@@ -127,14 +127,14 @@ def workflows(session: Session, wanted: Filter) -> list[Row]:
     else:
         shown["output"] = shown["error"] = "null"
     direction = "desc" if wanted.sort_desc else "asc"
+    order = f"order by w.created_at {direction}, {{age:w}} {direction}"
+    found = "{workflow_status} w"
+    page = f"where {' and '.join(conditions(wanted)) or 'true'} {order} limit :limit offset :offset"
+    if wanted.offset and joins:  # rows that are skipped are not joined
+        found = f"(select w.*, {{age:w}} as tie from {found} {page}) w"
+        page = f"order by w.created_at {direction}, w.tie {direction}"
     return session.rows(
-        f"""
-        select {", ".join(shown.values())}, {SERIALIZATION}
-          from {{workflow_status}} w {joins}
-         where {" and ".join(conditions(wanted)) or "true"}
-         order by w.created_at {direction}, {{age:w}} {direction}
-         limit :limit offset :offset
-        """,
+        f"select {', '.join(shown.values())}, {SERIALIZATION} from {found} {joins} {page}",
         **parameters(wanted),
         limit=wanted.limit or 2**62,
         offset=wanted.offset or 0,
