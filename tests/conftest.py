@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from face import Face
 from postgres import PostgresServer, remove
 
 from dbos import DBOS, DBOSClient, run_dbos_database_migrations
+from dbos.testing import ManualClock, manual_clock
 
 SHARED_DIRECTORY = "DBOS_TEST_SHARED_DIRECTORY"
 THREADS_BOUND_SEC = 5.0
@@ -167,6 +169,13 @@ def client(db: Database) -> Iterator[DBOSClient]:
     """A client of the test's database that names no application."""
     with DBOSClient(system_database_url=db.url) as client:
         yield client
+
+
+@pytest.fixture
+def clock() -> Iterator[ManualClock]:
+    """A clock of the test's own, from new year 2025 on."""
+    with manual_clock(datetime(2025, 1, 1, tzinfo=timezone.utc)) as commanded:
+        yield commanded
 
 
 def _leave_no_thread(before: set[threading.Thread]) -> None:

@@ -2,7 +2,7 @@
 
     python tools/mutations.py [--only TEXT] [--first NUMBER] [--trusting]
 
-Each mutant of `mutants.py` is applied to a scratch copy of `src`, and the tests it names run against that. A mutant is
+Each mutant of `mutants/` is applied to a scratch copy of `src`, and the tests it names run against that. A mutant is
 *killed* when they fail, and has *survived* when they pass: then a guard could be removed and nobody would notice.
 Before the first mutant the same tests must pass without one, unless they are trusted to. Postgres is as for the tests:
 `DBOS_TEST_POSTGRES_URL`, else a throw-away server. Ends with 1 when a mutant survived.
