@@ -264,6 +264,27 @@ def test_at_rest_nothing_that_was_put_back_waits_beside_a_live_process(rows):
     assert check_invariants(rows.url, at_rest=True) == []
 
 
+@pytest.mark.rules("DQ-30", "DQ-40")
+@pytest.mark.parametrize(
+    "limits",
+    [{"concurrency": 2}, {"worker_concurrency": 2}, {"partition_concurrency": 2}, {"rate_limit_max": 2}],
+    ids=lambda limits: next(iter(limits)),
+)
+def test_at_rest_nothing_waits_on_a_served_queue_that_has_room(rows, limits):
+    period = {"rate_limit_period_sec": 3600.0} if "rate_limit_max" in limits else {}
+    insert(rows, "queues", queue_id="q", name="q", polling_interval_sec=1.0, **limits, **period)
+    live_process(rows)
+    workflow(rows, "w", status="ENQUEUED", queue_name="q", application_version="v1", updated_at=5)
+    rows.execute("update {workflow_status} set started_at_epoch_ms = ? where workflow_uuid = 'running'", 2**52)
+    assert check_invariants(rows.url, at_rest=True) == []
+    found = "ENQUEUED since 5, and a process of its version is alive"
+    left = [Violation("at rest, nothing waits that a live process may run", "w", found)]
+    assert check_invariants(rows.url, at_rest=True, served=["q"]) == left
+    assert check_invariants(rows.url, at_rest=True, served=["others"]) == []
+    rows.execute(f"update {{queues}} set {next(iter(limits))} = 1")  # which is what runs
+    assert check_invariants(rows.url, at_rest=True, served=["q"]) == []
+
+
 @pytest.mark.rules("EX-51")
 def test_an_outcome_that_changes_is_told(rows):
     before = read_outcomes(rows.url)

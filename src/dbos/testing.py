@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -277,7 +277,13 @@ def manual_clock(now: datetime) -> Iterator[ManualClock]:
 
 
 def check_invariants(
-    url: str, *, schema: str = "dbos", at_rest: bool = False, since: Outcomes | None = None, dense: bool = False
+    url: str,
+    *,
+    schema: str = "dbos",
+    at_rest: bool = False,
+    served: Collection[str] = (),
+    since: Outcomes | None = None,
+    dense: bool = False,
 ) -> list[Violation]:
     """Check that a system database keeps its laws, and return the rows that break one: none, if all is well.
 
@@ -285,10 +291,11 @@ def check_invariants(
     of the kind its status says, a deduplication id has one holder, a message is consumed once, a stream has no gap,
     nothing outlives its workflow, a schedule's time runs once, registered queues keep their limits ... With `at_rest`,
     where nobody has just died or is just starting, whoever runs must also belong to a live process, and what was put
-    back to be run must not wait for longer than 10 s beside one. With `since`, what `read_outcomes` read before,
-    outcomes must be what they were. With `dense`, the steps of what has succeeded must be numbered without a gap: to be
-    asked where no task is cancelled, no reserved step left and no refused value caught. All is read in one transaction,
-    table by table: on a large database this takes a while, and blocks nobody.
+    back to be run must not wait for longer than 10 s beside one; nor must what waits on one of the queues `served` by
+    every process, if that has room. With `since`, what `read_outcomes` read before, outcomes must be what they were.
+    With `dense`, the steps of what has succeeded must be numbered without a gap: to be asked where no task is
+    cancelled, no reserved step left and no refused value caught. All is read in one transaction, table by table: on a
+    large database this takes a while, and blocks nobody.
 
     What an application is entitled to do may look like a violation: lowering a queue's limit while more runs, rewinding
     a workflow that had written beyond the end of a stream, or had ended; importing one that is running elsewhere.
@@ -300,7 +307,7 @@ def check_invariants(
     """
 
     def check(session: Session, dialect: Dialect) -> list[Violation]:
-        found = invariants.check(session, dialect, at_rest=at_rest, dense=dense)
+        found = invariants.check(session, dialect, at_rest=at_rest, dense=dense, served=served)
         return found + invariants.changed(session, since or {})
 
     return _look(url, schema, check)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from face import Face, drive
-from scenarios import Program, configure
+from scenarios import LIMITED, QUEUE, Program, configure
 from sqlalchemy.exc import DBAPIError
 
 from dbos import DBOS, run_dbos_database_migrations
@@ -76,7 +76,7 @@ class Application:
         self._configure()
         DBOS.launch()
         self.settle(f"{self.colour}: after a restart", "")
-        for violation in check_invariants(self._url, at_rest=True, dense=True):
+        for violation in check_invariants(self._url, at_rest=True, served=(QUEUE, LIMITED), dense=True):
             self.note_break(f"{self.colour}: after a restart", str(violation))
 
     def _relaunch(self) -> None:

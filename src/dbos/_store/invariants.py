@@ -7,7 +7,7 @@ Knows the contract's laws as SQL over all tables. Leaves opening a database, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -239,13 +239,13 @@ select w.workflow_uuid, 'PENDING, and no live process has the token ' || coalesc
                     where e.incarnation = substr(w.owner_xid, 1, {INCARNATION_LENGTH})
                       and e.expires_at_epoch_ms > {{now_ms}})
 """
-# Every process serves the internal queue, which has no limits; what other queues wait for, the database does not know.
+# Every process serves the internal queue; which others one serves, the database does not know.
 PICKED_UP = "at rest, nothing waits that a live process may run"
 WAITS_MS = 10_000
 _LEFT_WAITING = f"""
 select w.workflow_uuid, 'ENQUEUED since ' || w.updated_at || ', and a process of its version is alive'
   from {{workflow_status}} w
- where w.status = 'ENQUEUED' and w.queue_name = '{INTERNAL_QUEUE}' and w.updated_at < {{now_ms}} - {WAITS_MS}
+ where w.status = 'ENQUEUED' and w.queue_name = :queue and w.updated_at < {{now_ms}} - {WAITS_MS}
    and exists (select 1
                  from {{executors}} e
                 where e.application_version = w.application_version and not e.draining
@@ -300,24 +300,29 @@ def changed(session: Session, since: Outcomes) -> list[Violation]:
     ]
 
 
-def check(session: Session, dialect: Dialect, *, at_rest: bool, dense: bool) -> list[Violation]:
+def check(
+    session: Session, dialect: Dialect, *, at_rest: bool, dense: bool, served: Collection[str] = ()
+) -> list[Violation]:
     """Return what breaks a law; to be run on one state of the database."""
+    known = {settings.name: settings.effective for settings in queues.listed(session, None)}
     found = [
         Violation(law, *row) for law, queries in LAWS.items() for query in queries for row in _some(session, query)
     ]
-    for settings in queues.listed(session, None):
-        found += [Violation(LIMITS, settings.name, what) for what in _over(session, settings.effective)]
+    for settings in known.values():
+        found += [Violation(LIMITS, settings.name, what) for what in _over(session, settings)]
     found += islice(_repeated(session), MOST_FINDINGS)
     if dense:
         found += [Violation(DENSE, *row) for row in _some(session, _GAPS)]
     if at_rest and leases.are_there(session, dialect):
         found += [Violation(LIVE_OWNER, *row) for row in _some(session, _LIVE_OWNER)]
-        found += [Violation(PICKED_UP, *row) for row in _some(session, _LEFT_WAITING)]
+        for name in (INTERNAL_QUEUE, *served):
+            if name not in known or _has_room(session, known[name]):
+                found += [Violation(PICKED_UP, *row) for row in _some(session, _LEFT_WAITING, queue=name)]
     return found
 
 
-def _some(session: Session, query: str) -> list[tuple[str, str]]:
-    return [(row[0], row[1]) for row in session.rows(f"{query} limit :most", most=MOST_FINDINGS)]
+def _some(session: Session, query: str, **parameters: str) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in session.rows(f"{query} limit :most", most=MOST_FINDINGS, **parameters)]
 
 
 def _repeated(session: Session) -> Iterator[Violation]:
@@ -355,6 +360,30 @@ def _over(session: Session, settings: QueueSettings) -> Iterator[str]:
     for rate, of in ((settings.limiter, "w.application_name"), (settings.partition_limiter, partition)):
         if rate is not None:
             yield from _started(session, settings.name, rate, of)
+
+
+def _has_room(session: Session, settings: QueueSettings) -> bool:
+    """Tell whether no limit of a queue can be reached, whatever it counts: not if one process had all of it, in one
+    partition.
+    """
+    limits = (
+        settings.concurrency,
+        settings.worker_concurrency,
+        settings.partition_concurrency,
+        settings.partition_worker_concurrency,
+    )
+    rates = [rate for rate in (settings.limiter, settings.partition_limiter) if rate is not None]
+    ((running, started),) = session.rows(
+        """
+        select coalesce(sum(case when w.status = 'PENDING' then 1 else 0 end), 0),
+               coalesce(sum(case when w.started_at_epoch_ms > {now_ms} - :period then 1 else 0 end), 0)
+          from {workflow_status} w
+         where w.queue_name = :queue
+        """,
+        queue=settings.name,
+        period=max((rate.period_ms for rate in rates), default=0),
+    )
+    return all(running < limit for limit in limits if limit is not None) and all(started < rate.limit for rate in rates)
 
 
 def _running(session: Session, queue_name: str, limit: int, of: str) -> Iterator[str]:
