@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
 import os
@@ -481,6 +480,8 @@ def constructed() -> Application:
 
 def computed_version(application_name: str) -> str:
     """Return the version computed from the sources of all registered workflows (CFG-41, CFG-42)."""
+    import hashlib  # two milliseconds, and only here
+
     digest = hashlib.md5(usedforsecurity=False)
     try:
         sources = sorted(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import math
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .._error import DBOSException
+from .._model.names import new_row_id
 from .._model.queue import INTERNAL_QUEUE as INTERNAL_QUEUE
 from .._model.queue import QueueSettings, Rate
 from .database import Row, Session
@@ -113,7 +113,7 @@ def register(session: Session, settings: QueueSettings, *, overwrite: bool) -> t
                 :polling_interval_sec, {now_ms}, {now_ms})
             on conflict (name) do nothing
         """,
-        queue_id=str(uuid.uuid4()),
+        queue_id=new_row_id(),
         **_columns(settings),
     )
     if inserted:

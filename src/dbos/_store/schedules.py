@@ -5,12 +5,12 @@ Owns `workflow_schedules`. Leaves when they fire to `_model.cron` and the schedu
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .._error import DBOSException
+from .._model.names import new_row_id
 from .database import Row, Session
 
 
@@ -56,7 +56,7 @@ def _schedule_of(row: Row) -> Schedule:
 
 def _values(schedule: Schedule) -> dict[str, Any]:
     return {
-        "id": str(uuid.uuid4()),
+        "id": new_row_id(),
         "name": schedule.schedule_name,
         "workflow_name": schedule.workflow_name,
         "class_name": schedule.workflow_class_name,

@@ -5,10 +5,10 @@ Owns `application_versions`.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 from .._error import DBOSException
+from .._model.names import new_row_id
 from .database import Session
 
 
@@ -37,7 +37,7 @@ def register(session: Session, version: str, application_name: str | None) -> No
          where true
             on conflict do nothing
         """,
-        id=str(uuid.uuid4()),
+        id=new_row_id(),
         version=version,
         application=application_name,
     )
