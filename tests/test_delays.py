@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from programs import reaches, step_names, workflow_row, workflow_rows
 
-from dbos import SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 from dbos import error as dbos_error
 
 HOUR = 3600.0
@@ -155,16 +155,24 @@ async def test_changing_a_delay(launch, db, face):
 
 @pytest.mark.rules("EQ-80", "EQ-83", "EQ-84", "FT-15")
 async def test_a_timeout_counts_from_the_claim_and_the_deadline_stays(launch, db, face):
-    @face.workflow(name="endless")
-    async def program() -> None:
-        while True:
+    claimed: list[dict[str, Any]] = []
+
+    @face.workflow(name="program")
+    async def program(endless: bool) -> None:
+        claimed.append(workflow_row(db, str(DBOS.workflow_id)))
+        while endless:
             await face.dbos.sleep(0.02)
 
     launch()
     await face.dbos.register_queue("q")
-    options = {"workflow_name": "endless", "queue_name": "q", "workflow_id": "w"}
-    handle = await face.dbos.enqueue_workflow_with_options({**options, "workflow_timeout": 0.3, "app_version": "v1"})
+    options = {"workflow_name": "program", "queue_name": "q", "app_version": "v1"}
+    patient = {**options, "workflow_id": "patient", "workflow_timeout": 60}
+    await (await face.dbos.enqueue_workflow_with_options(patient, False)).get_result()
+    # Not of when it was enqueued: that is by another clock.
+    assert claimed[0]["workflow_deadline_epoch_ms"] == claimed[0]["started_at_epoch_ms"] + 60_000
+    assert workflow_row(db, "patient")["workflow_deadline_epoch_ms"] == claimed[0]["workflow_deadline_epoch_ms"]
+    hasty = {**options, "workflow_id": "hasty", "workflow_timeout": 0.3}
+    handle = await face.dbos.enqueue_workflow_with_options(hasty, True)
     with pytest.raises(dbos_error.DBOSAwaitedWorkflowCancelledError):
         await handle.get_result()
-    row = workflow_row(db, "w")
-    assert row["workflow_timeout_ms"] == 300 and row["workflow_deadline_epoch_ms"] >= row["created_at"] + 300
+    assert workflow_row(db, "hasty")["workflow_timeout_ms"] == 300
