@@ -18,6 +18,17 @@ from dbos import DBOS
 INTERNAL_QUEUE = "_dbos_internal_queue"
 BOUND_SEC = 30.0
 POLL_SEC = 0.003
+# The tables that hold what belongs to workflows, and where they say to which.
+OF_WORKFLOWS = {
+    "workflow_status": "workflow_uuid",
+    "workflow_input": "workflow_uuid",
+    "workflow_output": "workflow_uuid",
+    "operation_outputs": "workflow_uuid",
+    "notifications": "destination_uuid",
+    "workflow_events": "workflow_uuid",
+    "workflow_events_history": "workflow_uuid",
+    "streams": "workflow_uuid",
+}
 
 
 class Crash(BaseException):

@@ -8,29 +8,19 @@ from concurrent.futures import TimeoutError as TimedOut
 from typing import Any
 
 import pytest
-from programs import BOUND_SEC, Gate, rerun, status_of, step_names, workflow_row, workflow_rows
+from programs import BOUND_SEC, OF_WORKFLOWS, Gate, rerun, status_of, step_names, workflow_row, workflow_rows
 
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID, testing
 from dbos import error as dbos_error
 
 NonExistent = dbos_error.DBOSNonExistentWorkflowError
-TABLES = {
-    "workflow_status": "workflow_uuid",
-    "workflow_input": "workflow_uuid",
-    "workflow_output": "workflow_uuid",
-    "operation_outputs": "workflow_uuid",
-    "notifications": "destination_uuid",
-    "workflow_events": "workflow_uuid",
-    "workflow_events_history": "workflow_uuid",
-    "streams": "workflow_uuid",
-}
 
 
 def rows_of(db: Any, workflow_id: str) -> dict[str, int]:
     """Return how many rows of a workflow each table holds, where there are any."""
     counted = {
         table: db.rows(f"select count(*) as number from {{{table}}} where {column} = ?", workflow_id)[0]["number"]
-        for table, column in TABLES.items()
+        for table, column in OF_WORKFLOWS.items()
     }
     return {table: number for table, number in counted.items() if number}
 
@@ -57,7 +47,7 @@ async def test_every_row_of_a_deleted_workflow_goes(launch, db, face):
             'insert into {streams} (workflow_uuid, key, value, "offset") values (?, ?, ?, ?)', workflow_id, "s", "1", 0
         )
     before = rows_of(db, "w")
-    assert set(before) == set(TABLES)
+    assert set(before) == set(OF_WORKFLOWS)
     assert await face.dbos.delete_workflow("w") is None
     assert rows_of(db, "w") == {}
     assert rows_of(db, "other") == before
@@ -238,9 +228,9 @@ async def test_deleted_before_any_commit_it_leaves_nothing_behind(launch, db, fa
     with SetWorkflowID("w"), testing.at_commit(number, delete), contextlib.suppress(NonExistent):
         await program()
     assert len(deleted) == 1
-    left = [table for table in TABLES if db.rows(f"select * from {{{table}}}")]
+    left = [table for table in OF_WORKFLOWS if db.rows(f"select * from {{{table}}}")]
     # All or nothing. Services commit too: the first commit may be one of theirs, before there is anything to delete.
-    assert not left or (not deleted[0] and left == [table for table in TABLES if table != "streams"])
+    assert not left or (not deleted[0] and left == [table for table in OF_WORKFLOWS if table != "streams"])
 
 
 @pytest.mark.rules("MGT-53", "DEL-5")

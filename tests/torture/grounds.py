@@ -1,7 +1,8 @@
-"""Empty databases for campaigns: on a Postgres server, if there is one, those of a given name are made anew."""
+"""What campaigns run on: empty databases, those of a given name on a Postgres server, if there is one, made anew."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -10,6 +11,14 @@ import psycopg
 
 COLOURS = ("blocking", "looping")
 SIDES = [f"{dialect}-{colour}" for dialect in ("sqlite", "postgres") for colour in COLOURS]
+
+
+def parser_of(description: str | None, *, seed: int) -> argparse.ArgumentParser:
+    """Return a parser of what every campaign of chance is given: the server, and a seed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("server", nargs="?")
+    parser.add_argument("--seed", type=int, default=seed)
+    return parser
 
 
 def dropped(server: str, name: str) -> str:

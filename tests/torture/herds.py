@@ -11,7 +11,6 @@ database kept. Ends with 1 when a promise was broken, with 2, VOID, when fewer t
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import random
@@ -30,7 +29,7 @@ import psycopg
 TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
-from grounds import fresh  # noqa: E402
+from grounds import fresh, parser_of  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
 from dbos import DBOSClient, EnqueueOptions, run_dbos_database_migrations  # noqa: E402
@@ -195,10 +194,8 @@ def run(url: str, directory: Path, rounds: int, chance: random.Random) -> Herd:
 
 def main() -> None:
     """Run the campaign."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="?")
+    parser = parser_of(__doc__, seed=0)
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     began = time.monotonic()
     done: Counter[str] = Counter()

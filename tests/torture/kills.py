@@ -14,7 +14,6 @@ fewer kills than `--floor`.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -35,7 +34,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 
 from application import Application  # noqa: E402
-from grounds import SIDES, sides  # noqa: E402
+from grounds import SIDES, parser_of, sides  # noqa: E402
 from users_engines import counted  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
@@ -198,9 +197,7 @@ def _names() -> Iterator[str]:
 
 def main() -> None:
     """Run the whole matrix on every database."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="?")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = parser_of(__doc__, seed=0)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--scenario", action="append")
     parser.add_argument("--side", choices=SIDES)

@@ -4,12 +4,12 @@
 
 URL is of a Postgres server whose database `limits_torture` may be dropped and made again; without it, SQLite only.
 Three processes serve; one is killed every 3 seconds in the first round, suspended past its lease in the second. Fails
-when a limit was exceeded, a workflow lost, or a step recorded twice.
+when a limit was exceeded, a workflow lost, or a step recorded twice; VOID, with 2, when
+all was drained before anybody was.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import random
 import sqlite3
@@ -24,9 +24,9 @@ import psycopg
 
 sys.path.append(str(Path(__file__).parent.parent / "crash"))
 from gauge import read  # noqa: E402
-from grounds import dropped  # noqa: E402
+from grounds import dropped, parser_of  # noqa: E402
 from herd import Herd  # noqa: E402
-from verdict import conclude  # noqa: E402
+from verdict import conclude, fewer  # noqa: E402
 
 from dbos import run_dbos_database_migrations  # noqa: E402
 from dbos.testing import check_invariants  # noqa: E402
@@ -106,10 +106,8 @@ def drained(url: str, count: Count, directory: Path, how: str, many: int, seed: 
 
 def main() -> None:
     """Torture both databases in both ways."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="?")
+    parser = parser_of(__doc__, seed=1)
     parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     began = time.monotonic()
     done: Counter[str] = Counter()
@@ -120,7 +118,8 @@ def main() -> None:
                 url, count = sqlite(directory) if kind == "sqlite" else postgres(given.server)
                 done[how] += drained(url, count, directory, how, given.count, given.seed)
                 done["workflows"] += given.count
-    conclude(given.seed, done, "acts", began, [])
+    void = fewer(min(done["killed"], done["suspended"]), 1, "processes killed, or suspended")
+    conclude(given.seed, done, "acts", began, [], void)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Ends with 1 when a promise was broken, and with 2, VOID, when fewer values were 
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
 import sqlite3
@@ -34,7 +33,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS)]
 
 from databases import Database  # noqa: E402
-from grounds import dropped  # noqa: E402
+from grounds import dropped, parser_of  # noqa: E402
 from spoiling import HALF, OF_TRANSACTIONS, OF_WORKFLOWS, OWNERS, TORN, Case, cases  # noqa: E402
 from verdict import conclude, fewer  # noqa: E402
 
@@ -359,13 +358,11 @@ def run(db: Database, chosen: Callable[[Case], bool]) -> Campaign:
 
 def main() -> None:
     """Run the campaign on every database."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="?")
+    parser = parser_of(__doc__, seed=0)
     parser.add_argument("--only", choices=("sqlite", "postgres"))
     parser.add_argument("--table")
     parser.add_argument("--column")
     parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--floor", type=int, default=1)
     given = parser.parse_args()
     logging.basicConfig(format="%(message)s", stream=sys.stdout)

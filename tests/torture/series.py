@@ -9,7 +9,6 @@ broken, and with 2, VOID, when a campaign, or all of them together, did less tha
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from grounds import SIDES  # noqa: E402
+from grounds import SIDES, parser_of  # noqa: E402
 from postgres import PostgresServer  # noqa: E402
 from verdict import TOLD_IN  # noqa: E402
 
@@ -151,9 +150,7 @@ def server(given: str | None) -> Iterator[str]:
 
 def main() -> None:
     """Run the series."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="?")
-    parser.add_argument("--seed", type=int, default=1)
+    parser = parser_of(__doc__, seed=1)
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--only", action="append", choices=[part.name for part in PARTS])
     parser.add_argument("--logs", type=Path, default=Path("build/torture"))

@@ -7,18 +7,12 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+import programs
 from databases import Database
 
 # Which column of a table says whose a row is.
 OWNERS = {
-    "workflow_status": "workflow_uuid",
-    "workflow_input": "workflow_uuid",
-    "workflow_output": "workflow_uuid",
-    "operation_outputs": "workflow_uuid",
-    "notifications": "destination_uuid",
-    "workflow_events": "workflow_uuid",
-    "workflow_events_history": "workflow_uuid",
-    "streams": "workflow_uuid",
+    **programs.OF_WORKFLOWS,
     "datasource_outputs": "workflow_id",
     "transaction_outputs": "workflow_uuid",
     "workflow_schedules": "schedule_name",

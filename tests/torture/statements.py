@@ -11,7 +11,6 @@ fewer faults fired than the campaign is meant to inject (`--floor`).
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
 import sys
@@ -26,7 +25,7 @@ TESTS = Path(__file__).parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "store")]
 
 from application import Application  # noqa: E402
-from grounds import SIDES, sides  # noqa: E402
+from grounds import SIDES, parser_of, sides  # noqa: E402
 from injector import FAULTS, Fault, Injector, installed  # noqa: E402
 from scenarios import REFUSED  # noqa: E402
 from users_engines import failing  # noqa: E402
@@ -124,9 +123,7 @@ def run(
 
 def main() -> None:
     """Run the whole campaign on every database."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="?")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = parser_of(__doc__, seed=0)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--scenario", action="append")
     parser.add_argument("--side", choices=SIDES)
